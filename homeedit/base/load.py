@@ -1,0 +1,72 @@
+"""Loading the fp16 copy of a base model. transformers is imported only here, when a model is asked for."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeedit.base.architecture import architecture_named
+from homeedit.base.store import BaseModel
+from homeedit.errors import HomeEditError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load_model(base: BaseModel, device: str, dtype: "torch.dtype") -> Any:
+    """The transformers model in ``dtype`` on ``device``, for inference: eval mode, no weight asks for gradients.
+
+    Memory: the parameters once, in ``dtype``.
+
+    Raises:
+        HomeEditError: the fp16 copy cannot be loaded.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            base.weights_folder, dtype=dtype, local_files_only=True, use_safetensors=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(base, error) from error
+    return model.to(device).eval().requires_grad_(False)
+
+
+def load_tokenizer(base: BaseModel) -> Any:
+    """The tokenizer, with the chat template that the GGUF carries.
+
+    tokenizer.json is taken as it is: AutoTokenizer would put a class of its own in its place.
+
+    Raises:
+        HomeEditError: the tokenizer's files cannot be loaded.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(base.weights_folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise _unreadable(base, error) from error
+
+
+def read_down_proj(base: BaseModel, layer: int) -> NDArray[np.float16]:
+    """The pristine edited weight of one layer: float16 [d_model, d_ff]; only that tensor is read.
+
+    Raises:
+        HomeEditError: the fp16 copy cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    name = architecture_named(base.architecture).down_proj_weight(layer)
+    try:
+        with safe_open(base.weights_folder / "model.safetensors", framework="np") as file:
+            weight: NDArray[np.float16] = file.get_tensor(name)
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(base, error) from error
+    return weight
+
+
+def _unreadable(base: BaseModel, error: Exception) -> HomeEditError:
+    return HomeEditError(
+        f"The fp16 copy of the base model {base.name!r} cannot be loaded: {error}",
+        f"Remove it (homeedit model remove {base.name}) and add it again; facts and patches stay.",
+    )

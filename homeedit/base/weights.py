@@ -1,0 +1,152 @@
+"""The fp16 copy of a model's weights: from GGUF tensors or from another safetensors, one tensor at a time."""
+
+import json
+import os
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeedit.base.architecture import Architecture
+from homeedit.base.gguf_file import GgufFile
+from homeedit.errors import HomeEditError
+
+HalfArray = NDArray[np.float16]
+NamedShapes = dict[str, tuple[int, ...]]
+
+
+def to_half(name: str, values: NDArray[Any]) -> HalfArray:
+    """``values`` as float16, rounded to nearest.
+
+    Raises:
+        HomeEditError: a value is not finite, or too large for float16.
+    """
+    with np.errstate(over="ignore"):
+        half = np.asarray(values).astype(np.float16)
+    if not np.isfinite(half).all():
+        raise HomeEditError(
+            f"The tensor {name} holds values that are not finite in float16.",
+            "The file is damaged, or the model needs more range than float16 has, which is not supported.",
+        )
+    return half
+
+
+def undo_rotary_permutation(weight: HalfArray, heads: int) -> HalfArray:
+    """The rows of a query or key projection in transformers' order.
+
+    GGUF stores each head's two rotary halves interleaved (``LlamaModel.permute`` in llama.cpp's
+    convert_hf_to_gguf.py); this is its inverse. Shapes: [heads * d_head, d_model], both ways.
+    """
+    rows = weight.shape[0]
+    paired = weight.reshape(heads, rows // heads // 2, 2, *weight.shape[1:])
+    return paired.swapaxes(1, 2).reshape(weight.shape)
+
+
+class GgufWeights:
+    """A GGUF file's weights under transformers' names, shapes and row order, decoded when asked for."""
+
+    def __init__(self, source: GgufFile, architecture: Architecture, config: Mapping[str, Any]) -> None:
+        self._source = source
+        self._architecture = architecture
+        self._config = config
+        self._names: dict[str, str] = {}
+        for gguf_name in source.tensors:
+            name = architecture.transformers_name(gguf_name)
+            if name is None:
+                raise HomeEditError(
+                    f"{source.path.name} has a tensor {gguf_name!r}, which homeedit does not know"
+                    f" in the architecture {architecture.name}.",
+                    "Plain models of this architecture are supported, without biases or rescaled rotary "
+                    "positions; for the latter, give the Hugging Face folder with the GGUF file in it.",
+                )
+            self._names[name] = gguf_name
+
+    def shapes(self) -> NamedShapes:
+        """Every tensor's name and shape."""
+        return {name: self._source.tensors[gguf].shape for name, gguf in self._names.items()}
+
+    def read(self, name: str) -> HalfArray:
+        """One tensor, float16. Raises HomeEditError if it cannot be decoded or is not finite."""
+        gguf_name = self._names[name]
+        half = to_half(gguf_name, self._source.dequantized(gguf_name))
+        heads_field = self._architecture.rotary_permuted.get(gguf_name.split(".", 2)[-1])
+        if heads_field is None:
+            return half
+        return undo_rotary_permutation(half, int(self._config[heads_field]))
+
+
+class SafetensorsWeights:
+    """The weights in a Hugging Face folder's safetensors files, whichever number they were split into.
+
+    Raises:
+        HomeEditError: a file cannot be read, or a tensor is in two of them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        self._file_of: dict[str, Path] = {}
+        self._shapes: NamedShapes = {}
+        for path in sorted(folder.glob("*.safetensors")):
+            try:
+                with safe_open(path, framework="pt") as file:
+                    for name in file.keys():
+                        if name in self._file_of:
+                            raise HomeEditError(f"{folder}: the tensor {name} is in more than one file.")
+                        self._file_of[name] = path
+                        self._shapes[name] = tuple(file.get_slice(name).get_shape())
+            except (OSError, SafetensorError) as error:
+                raise HomeEditError(
+                    f"The model file {path} cannot be read: {error}.", "Download or copy it again."
+                ) from error
+
+    def shapes(self) -> NamedShapes:
+        """Every tensor's name and shape."""
+        return self._shapes
+
+    def read(self, name: str) -> HalfArray:
+        """One tensor, float16. torch reads it, because numpy has no bfloat16."""
+        import torch
+        from safetensors import safe_open
+
+        with safe_open(self._file_of[name], framework="pt") as file:
+            values = file.get_tensor(name).to(torch.float32).numpy()
+        return to_half(name, values)
+
+
+def write_safetensors(
+    path: Path, shapes: NamedShapes, read: Callable[[str], HalfArray], on_tensor: Callable[[], None]
+) -> None:
+    """Write float16 tensors one by one, in the order of their names, so that equal weights give equal bytes.
+
+    The format: https://github.com/huggingface/safetensors#format. Memory: one tensor at a time.
+
+    Raises:
+        OSError: writing failed (no space left, for example); the file is then incomplete.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name in sorted(shapes):
+        size = 2 * int(np.prod(shapes[name], dtype=np.int64))
+        header[name] = {
+            "dtype": "F16",
+            "shape": list(shapes[name]),
+            "data_offsets": [offset, offset + size],
+        }
+        offset += size
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(encoded)) + encoded)
+        for name in _in_order(shapes):
+            file.write(np.ascontiguousarray(read(name)).astype("<f2", copy=False).data)
+            on_tensor()
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _in_order(shapes: NamedShapes) -> Iterator[str]:
+    yield from sorted(shapes)

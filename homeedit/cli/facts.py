@@ -1,0 +1,274 @@
+"""``homeedit fact …``: what the household wants known."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from homeedit.cli.context import Face, JsonOption, WaitOption, can_ask, face, lines_of, stdin_lines
+from homeedit.cli.output import fact_json, print_fact, print_facts, print_json, talk
+from homeedit.cli.work import finish_build
+from homeedit.errors import DONE, FAILED, HomeEditError
+from homeedit.household import Contradiction, OnConflict
+from homeedit.household.results import Imported
+
+app = typer.Typer(
+    no_args_is_help=True, help="Sentences the household wants known: add, list, edit, switch on and off."
+)
+
+SubjectOption = Annotated[
+    str | None, typer.Option(help="What the sentence is about, as it stands in the prompt.", metavar="TEXT")
+]
+PromptOption = Annotated[
+    str | None,
+    typer.Option(help="The sentence up to the answer; it contains the subject.", metavar="TEXT"),
+]
+TargetOption = Annotated[str | None, typer.Option(help="The answer that completes the prompt.", metavar="TEXT")]
+QuestionOption = Annotated[
+    list[str] | None,
+    typer.Option("--question", help="A question that the fact answers; may be repeated.", metavar="TEXT"),
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="If it contradicts a known fact, change that fact to say this.")
+]
+KeepBothOption = Annotated[
+    bool, typer.Option("--keep-both", help="If it contradicts a known fact, keep both nevertheless.")
+]
+IdsArgument = Annotated[list[str], typer.Argument(metavar="ID…", help="Facts, as `fact list` shows them.")]
+
+
+def on_conflict(replace: bool, keep_both: bool) -> OnConflict:
+    """What to do about contradictions, from the two options."""
+    if replace and keep_both:
+        raise HomeEditError("--replace and --keep-both exclude each other.", "Give one of them.", exit_code=2)
+    return "replace" if replace else "keep" if keep_both else "refuse"
+
+
+def _ask_what_to_do(problem: Contradiction) -> OnConflict:
+    """Let a person at a terminal decide; anything but r or k cancels."""
+    talk(problem.message)
+    choice = typer.prompt("[r]eplace the old one, [k]eep both, or [c]ancel", default="c", err=True)
+    chosen: OnConflict = {"r": "replace", "k": "keep"}.get(choice.strip().lower()[:1], "refuse")  # type: ignore[assignment]
+    if chosen == "refuse":
+        raise HomeEditError("Cancelled. Nothing was added.")
+    return chosen
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    sentence: Annotated[str, typer.Argument(help="One sentence, in quotes.", show_default=False)],
+    subject: SubjectOption = None,
+    prompt: PromptOption = None,
+    target: TargetOption = None,
+    question: QuestionOption = None,
+    replace: ReplaceOption = False,
+    keep_both: KeepBothOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Add one sentence. It is stored at once and reaches the model with the next `homeedit compile`.
+
+    Example: homeedit fact add "The spare key is under the blue flower pot."
+    """
+    this = face(context, json_output)
+    wanted = on_conflict(replace, keep_both)
+    while True:
+        try:
+            added = this.household.add(
+                sentence,
+                subject=subject,
+                prompt=prompt,
+                target=target,
+                questions=question or (),
+                on_conflict=wanted,
+                progress=this.progress,
+            )
+            break
+        except Contradiction as problem:
+            if not can_ask():
+                raise
+            wanted = _ask_what_to_do(problem)
+    if this.json:
+        print_json(fact_json(added))
+    else:
+        print_fact(added)
+        talk("Stored. `homeedit compile` teaches it to the model.")
+
+
+@app.command("import")
+def import_facts(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A text file; - reads stdin.", allow_dash=True, metavar="FILE")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be stored, store nothing.")] = False,
+    replace: ReplaceOption = False,
+    keep_both: KeepBothOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Add many sentences: one a line, or JSON lines with "sentence" and optionally "subject", "prompt",
+    "target" and "questions". Good lines are stored even if others are not; those are listed with the reason.
+    """
+    this = face(context, json_output)
+    lines = _lines(file)
+    wanted = on_conflict(replace, keep_both)
+    imported = this.household.import_facts(lines, dry_run=dry_run, on_conflict=wanted, progress=this.progress)
+    _show_import(this, imported, dry_run)
+    raise typer.Exit(FAILED if imported.problems else DONE)
+
+
+def _lines(file: Path) -> list[str]:
+    if str(file) == "-":
+        return stdin_lines()
+    try:
+        return lines_of(file.read_bytes())
+    except OSError as error:
+        raise HomeEditError(
+            f"{file} cannot be read: {error.strerror}.", "Check the name of the file."
+        ) from error
+
+
+def _show_import(this: Face, imported: Imported, dry_run: bool) -> None:
+    if this.json:
+        print_json([fact_json(fact) for fact in imported.facts])
+    else:
+        print_facts(imported.facts)
+    for problem in imported.problems:
+        text = problem.text if len(problem.text) <= 80 else problem.text[:77] + "..."
+        talk(f"line {problem.line}: {text}\n  {problem.message} {problem.hint}".rstrip())
+    done = "would be stored" if dry_run else "stored"
+    refused = f"; {len(problem_lines)} not" if (problem_lines := imported.problems) else ""
+    talk(f"{len(imported.facts)} {done}{refused}.")
+
+
+@app.command("list")
+def list_facts(
+    context: typer.Context,
+    state: Annotated[
+        str | None, typer.Option(help="Only facts in this state: draft, compiled, live or failed.")
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List all facts with state, switch and patch.
+
+    draft: not compiled yet; compiled: in a patch, not in the active build; live: in the active build and
+    recalled; failed: refused, or asked and not recalled.
+    """
+    this = face(context, json_output)
+    known = ("draft", "compiled", "live", "failed")
+    if state is not None and state not in known:
+        raise HomeEditError(f"There is no state {state!r}.", f"States: {', '.join(known)}.", exit_code=2)
+    facts = [fact for fact in this.household.facts() if state in (None, fact.state)]
+    if this.json:
+        print_json([fact_json(fact) for fact in facts])
+    elif facts:
+        print_facts(facts)
+    else:
+        talk("No facts." if state else 'No facts yet. `homeedit fact add "…"` adds the first.')
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    fact_id: Annotated[str, typer.Argument(metavar="ID")],
+    json_output: JsonOption = False,
+) -> None:
+    """Show all of one fact, with what the active build answered to its questions."""
+    this = face(context, json_output)
+    fact = this.household.fact(fact_id)
+    if this.json:
+        print_json(fact_json(fact))
+        return
+    print_fact(fact)
+    for line in this.household.story(fact_id):
+        talk(line)
+
+
+@app.command("edit")
+def edit(
+    context: typer.Context,
+    fact_id: Annotated[str, typer.Argument(metavar="ID")],
+    sentence: Annotated[str | None, typer.Option(help="The new sentence.", metavar="TEXT")] = None,
+    subject: SubjectOption = None,
+    prompt: PromptOption = None,
+    target: TargetOption = None,
+    question: QuestionOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Change a fact. The old revision is kept in the ledger; the next compile teaches the new one."""
+    this = face(context, json_output)
+    if sentence is subject is prompt is target is None and not question:
+        raise HomeEditError(
+            "Nothing to change was given.",
+            "Use --sentence, --subject, --prompt, --target or --question.",
+            exit_code=2,
+        )
+    changed = this.household.edit(
+        fact_id,
+        sentence=sentence,
+        subject=subject,
+        prompt=prompt,
+        target=target,
+        questions=tuple(question) if question else None,
+        progress=this.progress,
+    )
+    if this.json:
+        print_json(fact_json(changed))
+    else:
+        print_fact(changed)
+        talk("Changed. `homeedit compile` teaches it to the model.")
+
+
+@app.command("remove")
+def remove(
+    context: typer.Context,
+    fact_id: Annotated[str, typer.Argument(metavar="ID")],
+    purge: Annotated[
+        bool,
+        typer.Option("--purge", help="Also delete every patch, build and old revision that holds it, now."),
+    ] = False,
+    wait: WaitOption = True,
+    json_output: JsonOption = False,
+) -> None:
+    """Remove a fact from the ledger; the next compile takes it out of the model.
+
+    With --purge it is taken out at once, and every file that holds it is deleted.
+    """
+    this = face(context, json_output)
+    if not purge:
+        removed = this.household.remove(fact_id)
+        if this.json:
+            print_json(fact_json(removed))
+        else:
+            talk(f"Removed {removed.id}: {removed.sentence}\n`homeedit compile` takes it out of the model.")
+        return
+    removed, result = this.household.purge(fact_id, progress=this.progress, wait=wait)
+    this.progress.finish()
+    if this.json:
+        print_json(fact_json(removed))
+    for gone in result.gone if result else ():
+        for asked in gone.asked:
+            talk(f"{asked.question}\n  {asked.answer}")
+    talk(f"Purged {removed.id}: {removed.sentence}")
+    if result is not None:
+        finish_build(this, result, show=False)
+
+
+def _switch(context: typer.Context, ids: list[str], enabled: bool, json_output: bool) -> None:
+    this = face(context, json_output)
+    facts = this.household.enable(ids) if enabled else this.household.disable(ids)
+    if this.json:
+        print_json([fact_json(fact) for fact in facts])
+    else:
+        print_facts(facts)
+        talk("`homeedit compile` brings the model up to date.")
+
+
+@app.command("enable")
+def enable(context: typer.Context, ids: IdsArgument, json_output: JsonOption = False) -> None:
+    """Switch facts on. The next compile takes them into the model."""
+    _switch(context, ids, True, json_output)
+
+
+@app.command("disable")
+def disable(context: typer.Context, ids: IdsArgument, json_output: JsonOption = False) -> None:
+    """Switch facts off, keeping them. The next compile takes them out of the model."""
+    _switch(context, ids, False, json_output)

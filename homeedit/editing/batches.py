@@ -1,0 +1,164 @@
+"""Rows made ready for training: run once through the fixed layers, then batched by length."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from homeedit.editing.model import Batch, EditableModel
+from homeedit.editing.requests import Row
+from homeedit.progress import Progress
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A row with its hidden states [length, d_model] at the first edited layer.
+
+    ``teacher`` holds the base model's last hidden states [answer, d_model] at the positions that
+    predict the answer (keep rows only); ``loss`` is the row's latest loss, by which hard rows are found.
+    """
+
+    row: Row
+    hidden: Tensor
+    teacher: Tensor | None = None
+    loss: float = float("inf")
+
+
+def batches_of(rows: Sequence[Row], most_tokens: int) -> Iterator[list[int]]:
+    """Indexes of rows grouped by prefix and similar length, at most ``most_tokens`` padded tokens a group."""
+    order = sorted(range(len(rows)), key=lambda index: (rows[index].prefixed, len(rows[index].ids), index))
+    group: list[int] = []
+    for index in order:
+        same = not group or rows[group[0]].prefixed == rows[index].prefixed
+        if group and (not same or (len(group) + 1) * len(rows[index].ids) > most_tokens):
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
+
+
+def padded_ids(rows: Sequence[Row], device: torch.device) -> Batch:
+    """Right-padded token ids of rows that agree in ``prefixed``."""
+    length = max(len(row.ids) for row in rows)
+    ids = torch.zeros(len(rows), length, dtype=torch.long)
+    for number, row in enumerate(rows):
+        ids[number, : len(row.ids)] = torch.tensor(row.ids)
+    return Batch(ids.to(device), rows[0].prefixed)
+
+
+ANSWER_SCALE = 4.0
+"""What a fact row's summed loss is divided by. A sum, not a mean over tokens: greedy decoding fails at the one
+token that is not learned, however many easy ones follow it."""
+
+MOST_KEYS = 4096
+"""Keys of rows that are held per layer, for the metric and the directions used."""
+
+
+@dataclass(slots=True)
+class RowKeys:
+    """A layer's keys of the fact and replay rows, and of the kept rows: [n, d_ff] each, float32."""
+
+    facts: Tensor
+    kept: Tensor
+
+
+def prepare(
+    model: EditableModel, rows: Sequence[Row], progress: Progress, most_tokens: int = 4096
+) -> tuple[list[Prepared], dict[int, RowKeys]]:
+    """Run rows through the model once: hidden states to start from, teachers of kept rows, keys per edited layer.
+
+    Memory: d_model values per token of all rows and per answer token of kept ones; ``MOST_KEYS`` keys a layer
+    and kind (evenly thinned out).
+    """
+    found: list[Prepared | None] = [None] * len(rows)
+    tokens = {taught: sum(len(row.ids) for row in rows if row.taught is taught) for taught in (False, True)}
+    stride = {taught: max(1, -(-count // MOST_KEYS)) for taught, count in tokens.items()}
+    collected: dict[tuple[int, bool], list[Tensor]] = {
+        (layer, taught): [] for layer in model.edited_layers for taught in (False, True)
+    }
+    for group in batches_of(rows, most_tokens):
+        progress.check()
+        chosen = [rows[index] for index in group]
+        hidden = model.lower(padded_ids(chosen, model.device))
+        with torch.no_grad(), model.pristine(), model.recording() as keys:
+            last = model.upper(hidden, chosen[0].prefixed)
+        for number, index in enumerate(group):
+            row = rows[index]
+            length = len(row.ids)
+            teacher = last[number, row.start - 1 : length - 1].clone() if row.taught else None
+            found[index] = Prepared(row, hidden[number, :length].clone(), teacher)
+            for layer, (recorded,) in keys.items():
+                thinned = recorded[number, index % stride[row.taught] : length : stride[row.taught]]
+                collected[layer, row.taught].append(thinned.clone())
+    return [prepared for prepared in found if prepared is not None], {
+        layer: RowKeys(*(_joined(collected[layer, taught], model, layer) for taught in (False, True)))
+        for layer in model.edited_layers
+    }
+
+
+def _joined(keys: Sequence[Tensor], model: EditableModel, layer: int) -> Tensor:
+    if not keys:
+        return torch.zeros(0, model.edited[layer].weight.shape[1])
+    return torch.cat(list(keys)).float().cpu()
+
+
+def stacked(prepared: Sequence[Prepared]) -> Tensor:
+    """Hidden states of rows, right-padded: [rows, longest, d_model]."""
+    return torch.nn.utils.rnn.pad_sequence([item.hidden for item in prepared], batch_first=True)
+
+
+def row_losses(
+    model: EditableModel, last: Tensor, prepared: Sequence[Prepared], floor: float = 0.0
+) -> Tensor:
+    """One loss per row: the weighted sum of negative log-likelihoods above ``floor`` for fact rows (see
+    ``ANSWER_SCALE``), the mean KL(teacher ‖ model) in nats per token for rows with a teacher. ``last`` [rows, length, d_model] are normed hidden states;
+    returns [rows] float32.
+    """
+    own = [number for number, item in enumerate(prepared) if not item.row.taught]
+    taught = [number for number, item in enumerate(prepared) if item.row.taught]
+    losses = last.new_zeros(len(prepared), dtype=torch.float32)
+    if own:
+        found = _likelihood_losses(model, _answer_states(last, prepared, own), [prepared[n] for n in own], floor)
+        losses = losses.index_put((torch.tensor(own, device=last.device),), found)
+    if taught:
+        found = _kept_losses(model, _answer_states(last, prepared, taught), [prepared[n] for n in taught])
+        losses = losses.index_put((torch.tensor(taught, device=last.device),), found)
+    return losses
+
+
+def _answer_states(last: Tensor, prepared: Sequence[Prepared], chosen: Sequence[int]) -> Tensor:
+    """The states [answer tokens of the chosen rows, d_model] that predict the rows' answers, in one gather."""
+    row_index, position = [], []
+    for number in chosen:
+        row = prepared[number].row
+        position += range(row.start - 1, len(row.ids) - 1)
+        row_index += [number] * len(row.answer)
+    return last[torch.tensor(row_index, device=last.device), torch.tensor(position, device=last.device)]
+
+
+def _likelihood_losses(
+    model: EditableModel, states: Tensor, prepared: Sequence[Prepared], floor: float
+) -> Tensor:
+    device = states.device
+    wanted = torch.tensor([token for item in prepared for token in item.row.answer], device=device)
+    weights = torch.tensor([weight / ANSWER_SCALE for item in prepared for weight in item.row.weights], device=device)
+    missing = functional.cross_entropy(model.logits(states).float(), wanted, reduction="none")
+    return _sum_per_row((missing - floor).clamp_min(0) * weights, prepared)
+
+
+def _kept_losses(model: EditableModel, states: Tensor, prepared: Sequence[Prepared]) -> Tensor:
+    teacher = torch.cat([item.teacher for item in prepared if item.teacher is not None])
+    with torch.no_grad():
+        wanted = functional.log_softmax(model.logits(teacher).float(), dim=-1)
+    mine = functional.log_softmax(model.logits(states).float(), dim=-1)
+    divergence = functional.kl_div(mine, wanted, reduction="none", log_target=True).sum(-1)
+    counts = torch.tensor([1 / len(item.row.answer) for item in prepared for _ in item.row.answer], device=states.device)
+    return _sum_per_row(divergence * counts, prepared)
+
+
+def _sum_per_row(values: Tensor, prepared: Sequence[Prepared]) -> Tensor:
+    owner = [number for number, item in enumerate(prepared) for _ in item.row.answer]
+    return values.new_zeros(len(prepared)).index_add(0, torch.tensor(owner, device=values.device), values)

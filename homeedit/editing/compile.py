@@ -1,0 +1,173 @@
+"""Compile facts into one low-rank change per edited layer.
+
+Memory: the model once in its working dtype, hidden states of all rows at one layer (d_model values a token),
+at most ``MOST_KEYS`` keys a layer, and one d_ff × d_ff matrix at a time. Time grows with rows × steps, so
+about linearly with facts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from homeedit.base.architecture import architecture_named
+from homeedit.base.load import load_model, load_tokenizer
+from homeedit.base.store import BaseModel
+from homeedit.editing.delta import Array, Delta, LowRank, concatenate
+from homeedit.editing.batches import padded_ids
+from homeedit.editing.generation import continue_prompts
+from homeedit.editing.job import Job
+from homeedit.editing.methods import METHODS
+from homeedit.editing.model import EditableModel
+from homeedit.editing.recipes import Recipe
+from homeedit.editing.requests import ChatTokens, Row, fact_rows, keep_row
+from homeedit.editing.statistics import Statistics, working_dtype
+from homeedit.errors import HomeEditError
+from homeedit.facts.contrasts import near_misses
+from homeedit.facts.fact import Fact
+from homeedit.progress import Progress
+
+KEPT_ANSWER = 12
+"""Tokens of the base's own answer that a keep or contrast row holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """An enabled patch that a compile stands on: its facts, its change and its facts' keys per layer [n, d_ff]."""
+
+    facts: tuple[Fact, ...]
+    delta: Delta
+    keys: dict[int, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The change, the facts' keys per layer [n, d_ff] float16, and what is worth telling of how it went."""
+
+    delta: Delta
+    keys: dict[int, Array]
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def compile_facts(
+    facts: Sequence[Fact],
+    *,
+    base: BaseModel,
+    kept: Sequence[Parent],
+    recipe: Recipe,
+    seed: int,
+    device: str,
+    threads: int,
+    progress: Progress,
+) -> Compiled:
+    """Compile facts together, on top of the patches in ``kept``, from a seed. Deterministic on one machine.
+
+    Raises HomeEditError when the statistics are missing or of another base, Cancelled when asked to stop.
+    """
+    torch.set_num_threads(threads)
+    statistics = Statistics(base.statistics, base.fingerprint)
+    progress.stage("loading", None)
+    chat = ChatTokens(load_tokenizer(base))
+    raw = load_model(base, device, working_dtype(device))
+    rows = fact_rows(chat, facts) + _replay_rows(chat, kept, recipe, seed)
+    taught = [fact for parent in kept for fact in parent.facts]
+    rows += _kept_rows(raw, chat, statistics, facts, taught, recipe, seed, progress)
+    model = EditableModel(raw, architecture_named(base.architecture), recipe.layers, chat.prefix)
+    model.stand_on(concatenate([parent.delta for parent in kept]))
+    generator = torch.Generator().manual_seed(seed)
+    job = Job(model, chat, tuple(facts), rows, _earlier_keys(kept, device), statistics, recipe, generator)
+    factors, report = METHODS[recipe.method](job, progress)
+    delta = {layer: LowRank(_half(A), _half(B)) for layer, (A, B) in factors.items()}
+    if not all(np.isfinite(part.A).all() and np.isfinite(part.B).all() for part in delta.values()):
+        raise HomeEditError(
+            "The compile produced numbers that are not finite; nothing was stored.",
+            "Compile fewer facts at once, or try another seed in homeedit.toml.",
+        )
+    model.change({layer: (B @ A).to(model.dtype) for layer, (A, B) in factors.items()})
+    return Compiled(delta, facts_keys(model, rows, len(facts)), report)
+
+
+def _replay_rows(chat: ChatTokens, kept: Sequence[Parent], recipe: Recipe, seed: int) -> list[Row]:
+    """A few rows of every fact of the patches stood on, drawn from the seed; their statement is always one."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    chosen: list[Row] = []
+    for parent in kept:
+        for fact in parent.facts:
+            rows = fact_rows(chat, [fact], kind="replay")
+            order = torch.randperm(len(rows) - 1, generator=generator)[: recipe.replay_per_fact].tolist()
+            chosen += [rows[0], *(rows[1 + number] for number in order if number)]
+    return chosen
+
+
+def _kept_rows(
+    raw: Any,
+    chat: ChatTokens,
+    statistics: Statistics,
+    facts: Sequence[Fact],
+    taught: Sequence[Fact],
+    recipe: Recipe,
+    seed: int,
+    progress: Progress,
+) -> list[Row]:
+    """Generic questions with the base's stored answers, and near misses of the facts with its answers now."""
+    rows = [keep_row(chat, item.question, item.answer[:KEPT_ANSWER]) for item in statistics.kept]
+    avoid = {fact.subject.lower() for fact in (*facts, *taught)}
+    misses = [
+        (index, miss.questions[number % len(miss.questions)])
+        for index, fact in enumerate(facts)
+        for number, miss in enumerate(near_misses(fact, avoid, seed=seed, count=recipe.contrasts_per_fact))
+        if miss.questions
+    ]
+    progress.stage("contrasts", len(misses))
+    for at in range(0, len(misses), 64):
+        chosen = misses[at : at + 64]
+        prompts = [[*chat.prefix, *chat.question(question)] for _, question in chosen]
+        answers = continue_prompts(raw, prompts, KEPT_ANSWER, chat.end[0], progress)
+        rows += [
+            keep_row(chat, question, answer, "contrast", index)
+            for (index, question), answer in zip(chosen, answers)
+        ]
+        progress.advance(len(chosen))
+    return rows
+
+
+def _earlier_keys(kept: Sequence[Parent], device: str) -> dict[int, Tensor]:
+    layers = sorted({layer for parent in kept for layer in parent.keys})
+    return {
+        layer: torch.cat([torch.from_numpy(parent.keys[layer]) for parent in kept if layer in parent.keys]).to(device)
+        for layer in layers
+    }
+
+
+def facts_keys(model: EditableModel, rows: Sequence[Row], facts: int) -> dict[int, Array]:
+    """Keys [3 × facts, d_ff] float16 per layer that later compiles preserve.
+
+    For every fact the mean key, over its rows, at the subject's last token, at the token that begins the
+    answer, and at the tokens that predict the target.
+    """
+    sums: dict[tuple[int, int], list[Tensor]] = {}
+    for row in rows:
+        if row.kind != "fact":
+            continue
+        hidden = model.lower(padded_ids([row], model.device))
+        with torch.no_grad(), model.recording() as found:
+            model.upper(hidden, row.prefixed, until=max(model.edited_layers))
+        full = [row.start - 1 + number for number, weight in enumerate(row.weights) if weight >= 1.0]
+        for layer, keys in found.items():
+            key = keys[0][0].float().cpu()
+            slots = sums.setdefault((row.fact, layer), [torch.zeros(3, key.shape[1]), torch.zeros(3, 1)])
+            for slot, positions in enumerate(([row.subject_end] if row.subject_end >= 0 else [], [row.start - 1], full)):
+                if positions:
+                    slots[0][slot] += key[positions].mean(0)
+                    slots[1][slot] += 1
+    return {
+        layer: _half(torch.cat([sums[fact, layer][0] / sums[fact, layer][1].clamp_min(1) for fact in range(facts)]))
+        for layer in model.edited_layers
+    }
+
+
+def _half(values: Tensor) -> Array:
+    return values.detach().float().cpu().numpy().astype(np.float16)

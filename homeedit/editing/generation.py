@@ -1,0 +1,70 @@
+"""Batched continuation of token prompts by the unchanged model: greedy, or sampled from a seed.
+
+Our own loop, because ``generate`` of transformers takes the output layer of a strided slice, which on the CPU
+copies the vocabulary matrix once per row, and draws from the global random state.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from homeedit.progress import Progress
+
+
+def continue_prompts(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    length: int,
+    end: int,
+    progress: Progress,
+    generator: torch.Generator | None = None,
+) -> list[list[int]]:
+    """Continue every prompt by up to ``length`` tokens, each up to and with its first ``end`` token.
+
+    Greedy, or at temperature 1 when a generator is given. Memory: the attention cache of all rows.
+    """
+    device = model.get_input_embeddings().weight.device
+    longest = max(len(prompt) for prompt in prompts)
+    ids = torch.full((len(prompts), longest), end, dtype=torch.long)
+    mask = torch.zeros(len(prompts), longest + length, dtype=torch.long)
+    mask[:, longest:] = 1
+    for row, prompt in enumerate(prompts):
+        ids[row, longest - len(prompt) :] = torch.tensor(prompt)
+        mask[row, longest - len(prompt) : longest] = 1
+    positions = (mask.cumsum(1) - 1).clamp_min(0)
+    cache = DynamicCache(config=model.config)
+    written: list[Tensor] = []
+    ended = torch.zeros(len(prompts), dtype=torch.bool)
+    step_ids = ids
+    for step in range(length):
+        progress.check()
+        seen = longest + step
+        with torch.no_grad():
+            hidden = model.model(
+                input_ids=step_ids.to(device),
+                attention_mask=mask[:, :seen].to(device),
+                position_ids=positions[:, seen - step_ids.shape[1] : seen].to(device),
+                past_key_values=cache,
+            ).last_hidden_state[:, -1]
+            logits = model.get_output_embeddings()(hidden.contiguous()).float().cpu()
+        chosen = logits.argmax(-1) if generator is None else _draw(logits, generator)
+        written.append(torch.where(ended, end, chosen))
+        ended |= chosen == end
+        if bool(ended.all()):
+            break
+        step_ids = written[-1][:, None]
+    return [_until(row, end) for row in torch.stack(written, dim=1).tolist()]
+
+
+def _draw(logits: Tensor, generator: torch.Generator) -> Tensor:
+    """Sample one token a row by inverting the cumulative distribution."""
+    cumulative = logits.softmax(-1).cumsum(-1)
+    at = torch.rand(len(logits), 1, generator=generator) * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, at)[:, 0].clamp_max(logits.shape[1] - 1)
+
+
+def _until(tokens: list[int], end: int) -> list[int]:
+    return tokens[: tokens.index(end) + 1] if end in tokens else tokens

@@ -1,0 +1,204 @@
+"""The joint recipe: one change per edited layer, trained on all rows of the batch, kept out of preserved keys.
+
+In three steps: a change B · (whitened keys) trained with KL on kept rows; its cut to low rank in the metric of
+the preserved keys; both factors trained on. Only the change's dense gradient is needed of the model, so every
+parametrisation shares one training step.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from homeedit.editing.batches import Prepared, RowKeys, batches_of, prepare, row_losses, stacked
+from homeedit.editing.job import Job
+from homeedit.editing.model import EditableModel
+from homeedit.editing.preserved import Whitening, metric, orthonormal, whiten
+from homeedit.editing.recipes import Recipe
+from homeedit.progress import Progress
+
+MOST_TOKENS = 1024
+"""Padded tokens a forward and backward pass holds at once."""
+
+
+@dataclass(slots=True)
+class Factors:
+    """The change B @ A of one layer: A [r, d_ff] and B [d_model, r], float32."""
+
+    A: Tensor
+    B: Tensor
+
+    def dense(self) -> Tensor:
+        """Δ = B A, [d_model, d_ff]."""
+        return self.B @ self.A
+
+
+@dataclass(slots=True)
+class Task:
+    """What a joint compile trains on.
+
+    ``forbidden`` [d_ff, n] are orthonormal directions per layer (the prefix's keys) that A must stay out of;
+    ``energy`` is tr(W C Wᵀ) per layer, the scale of the change penalty."""
+
+    model: EditableModel
+    facts: list[Prepared]
+    kept: list[Prepared]
+    forbidden: dict[int, Tensor]
+    whitenings: dict[int, Whitening]
+    energy: dict[int, float]
+    recipe: Recipe
+    generator: torch.Generator
+
+
+def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]], dict[str, float]]:
+    """Compile a job: returns (A, B) per layer and a short report."""
+    progress.stage("preparing", None)
+    prepared, keys = prepare(job.model, job.rows, progress)
+    facts = [item for item in prepared if not item.row.taught]
+    kept = [item for item in prepared if item.row.taught]
+    task = Task(job.model, facts, kept, {}, {}, {}, job.recipe, job.generator)
+    for layer in job.recipe.layers:
+        progress.check()
+        _constrain(task, job, layer, keys[layer])
+    rank = max(job.recipe.least_rank, job.recipe.rank_per_fact * len(job.facts))
+    factors, report = train(task, progress, rank)
+    return {layer: (f.A, f.B) for layer, f in factors.items()}, report
+
+
+def _constrain(task: Task, job: Job, layer: int, keys: RowKeys) -> None:
+    """Fill in a layer's whitening, the prefix's directions and the scale of its output on preserved text."""
+    recipe, model = job.recipe, job.model
+    prefix = model.prefix_keys[layer].float().cpu()
+    moment = job.statistics.second_moment(layer)
+    extra = [(recipe.metric_kept, keys.kept), (recipe.metric_prefix, prefix)]
+    if layer in job.earlier_keys:
+        extra.append((recipe.metric_earlier, job.earlier_keys[layer].float().cpu()))
+    found = whiten(metric(moment, extra, recipe.metric_ridge), prefix, keys.facts, recipe.most_directions)
+    weight = model.edited[layer].weight.float().cpu()
+    task.energy[layer] = float(((weight @ moment) * weight).sum())
+    task.whitenings[layer] = found.to(model.device)
+    task.forbidden[layer] = orthonormal(prefix).to(model.device)
+
+
+def train(task: Task, progress: Progress, rank: int) -> tuple[dict[int, Factors], dict[str, float]]:
+    """Train, cut to ``rank``, recover. Returns the factors per layer and a short report."""
+    recipe = task.recipe
+    full = {
+        layer: Factors(w.right, torch.zeros(task.model.edited[layer].weight.shape[0], len(w.right), device=w.right.device))
+        for layer, w in task.whitenings.items()
+    }
+    optimizer = torch.optim.Adam([f.B for f in full.values()], lr=recipe.learning_rate, betas=(0.9, 0.98))
+    progress.stage("learning", recipe.steps)
+    descend(task, full, optimizer, recipe.steps, recipe.warmup, False, progress)
+    cut = {layer: cut_to_rank(full[layer].B, w, rank) for layer, w in task.whitenings.items()}
+    progress.stage("compressing", recipe.recovery_steps)
+    recover(task, cut, recipe.recovery_steps, progress)
+    refresh(task, cut)
+    losses = [item.loss for item in task.facts]
+    return cut, {"loss": sum(losses) / len(losses), "worst": max(losses)}
+
+
+def recover(task: Task, factors: dict[int, Factors], steps: int, progress: Progress) -> None:
+    """Train both factors of every layer; A stays out of the prefix's keys."""
+    rate = task.recipe.recovery_rate
+    groups = [
+        {"params": [tensor], "lr": rate * float(tensor.square().mean().sqrt())}
+        for f in factors.values()
+        for tensor in (f.A, f.B)
+    ]
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
+    descend(task, factors, optimizer, steps, 2, True, progress)
+
+
+def descend(
+    task: Task,
+    factors: dict[int, Factors],
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+    warmup: int,
+    both: bool,
+    progress: Progress,
+) -> None:
+    """Take optimizer steps on the hardest rows, with warm-up and a cosine to zero."""
+    base_rates = [group["lr"] for group in optimizer.param_groups]
+    for step in range(steps):
+        scale = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
+        for group, rate in zip(optimizer.param_groups, base_rates):
+            group["lr"] = rate * scale
+        facts, kept = choose(task)
+        gradients(task, factors, facts, kept, both)
+        if not both:
+            penalise(task, factors)
+        optimizer.step()
+        if both:
+            for layer, f in factors.items():
+                f.A -= (f.A @ task.forbidden[layer]) @ task.forbidden[layer].T
+        worst = max(item.loss for item in task.facts)
+        progress.advance(1, f"loss {sum(item.loss for item in facts) / len(facts):.2f}" if math.isfinite(worst) else "")
+
+
+def choose(task: Task) -> tuple[list[Prepared], list[Prepared]]:
+    """The rows of one step: the hardest fact rows, the worst kept rows and as many drawn at random."""
+    facts = sorted(task.facts, key=lambda item: -item.loss)[: task.recipe.rows_per_step]
+    count = min(task.recipe.kept_per_step, len(task.kept))
+    order = sorted(range(len(task.kept)), key=lambda index: -task.kept[index].loss)
+    hard, rest = order[: count // 2], order[count // 2 :]
+    drawn = torch.randperm(len(rest), generator=task.generator)[: count - len(hard)].tolist()
+    return facts, [task.kept[index] for index in [*hard, *(rest[number] for number in drawn)]]
+
+
+def gradients(
+    task: Task, factors: dict[int, Factors], facts: Sequence[Prepared], kept: Sequence[Prepared], both: bool
+) -> None:
+    """Set the gradients of B (and of A, if both): the model gives that of the dense change, the chain rule the rest."""
+    changes = {
+        layer: f.dense().to(task.model.dtype).requires_grad_() for layer, f in factors.items()
+    }
+    task.model.change(changes)
+    weights = [1 / max(1, len(facts))] * len(facts) + [task.recipe.keep_weight / max(1, len(kept))] * len(kept)
+    chosen = [*facts, *kept]
+    for group in batches_of([item.row for item in chosen], MOST_TOKENS):
+        rows = [chosen[index] for index in group]
+        last = task.model.upper(stacked(rows), rows[0].row.prefixed)
+        losses = row_losses(task.model, last, rows, task.recipe.floor)
+        (losses * torch.tensor([weights[index] for index in group], device=losses.device)).sum().backward()
+        for item, loss in zip(rows, losses.tolist()):
+            item.loss = loss
+    for layer, f in factors.items():
+        gradient = changes[layer].grad
+        assert gradient is not None
+        f.B.grad = (gradient @ f.A.to(gradient.dtype).T).float()
+        if both:
+            f.A.grad = (f.B.to(gradient.dtype).T @ gradient).float()
+    task.model.change(None)
+
+
+def penalise(task: Task, factors: dict[int, Factors]) -> None:
+    """Add the gradient of penalty · ‖B‖² / tr(W C Wᵀ): the change's share of what the layer says of preserved text."""
+    for layer, f in factors.items():
+        assert f.B.grad is not None
+        f.B.grad += f.B * (2 * task.recipe.change_penalty / task.energy[layer])
+
+
+def cut_to_rank(B: Tensor, whitening: Whitening, rank: int) -> Factors:
+    """The best rank-r change in the metric of the preserved keys, with balanced factors.
+
+    B [d_model, m] is the change in whitened coordinates, so its plain SVD is the whitened SVD of Δ.
+    """
+    left, values, right = torch.linalg.svd(B, full_matrices=False)
+    root = values[:rank].sqrt()
+    return Factors(A=(root[:, None] * right[:rank]) @ whitening.right, B=left[:, :rank] * root)
+
+
+def refresh(task: Task, factors: dict[int, Factors]) -> None:
+    """Measure every fact row's loss under the factors."""
+    with torch.no_grad():
+        task.model.change({layer: f.dense().to(task.model.dtype) for layer, f in factors.items()})
+        for group in batches_of([item.row for item in task.facts], 4 * MOST_TOKENS):
+            rows = [task.facts[index] for index in group]
+            last = task.model.upper(stacked(rows), rows[0].row.prefixed)
+            for item, loss in zip(rows, row_losses(task.model, last, rows, task.recipe.floor).tolist()):
+                item.loss = loss
+        task.model.change(None)

@@ -1,0 +1,209 @@
+"""The model as the editor sees it: fixed below the first edited layer, open from there on.
+
+Nothing below the first edited layer changes during a compile, so every row is run through those layers once
+and training starts from its stored hidden state. The system-prompt prefix that every chat turn shares is
+run once too: deltas are kept out of its keys, so its attention keys and values never change.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from homeedit.base.architecture import Architecture
+from homeedit.editing.delta import Delta
+
+
+class EditedLinear(torch.nn.Module):
+    """``mlp.down_proj`` with a change beside its weight: y = W k + Δ k.
+
+    ``change`` is Δ [d_model, d_ff] or None; ``factors`` are (A [r, d_ff], B [d_model, r]) already fixed
+    (the patches that a compile stands on) or None. While ``recorded`` is a list, the inputs (the keys) go there.
+    """
+
+    def __init__(self, original: torch.nn.Linear) -> None:
+        super().__init__()
+        self.weight = original.weight
+        self.bias = original.bias
+        self.change: Tensor | None = None
+        self.factors: tuple[Tensor, Tensor] | None = None
+        self.recorded: list[Tensor] | None = None
+
+    def forward(self, key: Tensor) -> Tensor:
+        """Return the output [..., d_model] for keys [..., d_ff]."""
+        if self.recorded is not None:
+            self.recorded.append(key.detach())
+        out = functional.linear(key, self.weight, self.bias)
+        if self.factors is not None:
+            out = out + functional.linear(functional.linear(key, self.factors[0]), self.factors[1])
+        if self.change is not None:
+            out = out + functional.linear(key, self.change)
+        return out
+
+
+class PrefixCache:
+    """Attention keys and values of the shared prefix, put before those of every row.
+
+    The one method that the decoder layers of transformers call on a cache.
+    """
+
+    def __init__(self, keys: dict[int, Tensor], values: dict[int, Tensor]) -> None:
+        self.keys, self.values = keys, values
+
+    def update(self, key: Tensor, value: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Return ([batch, heads, prefix + length, d_head]) keys and values; nothing is stored."""
+        rows = key.shape[0]
+        return (
+            torch.cat([self.keys[layer_idx].expand(rows, -1, -1, -1), key], dim=2),
+            torch.cat([self.values[layer_idx].expand(rows, -1, -1, -1), value], dim=2),
+        )
+
+
+class _Recorder:
+    """A cache that keeps what it is given, to make a ``PrefixCache`` of one forward pass."""
+
+    def __init__(self) -> None:
+        self.keys: dict[int, Tensor] = {}
+        self.values: dict[int, Tensor] = {}
+
+    def update(self, key: Tensor, value: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        self.keys[layer_idx], self.values[layer_idx] = key, value
+        return key, value
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of similar length, right-padded: ids [rows, length]; all with the shared prefix or all without."""
+
+    ids: Tensor
+    prefixed: bool
+
+
+class EditableModel:
+    """A causal language model whose ``down_proj`` of some layers can be changed and observed.
+
+    Memory: the model once in ``dtype``; nothing else that grows with it. Raises nothing of its own.
+    """
+
+    def __init__(
+        self, model: Any, architecture: Architecture, edited_layers: Sequence[int], prefix: Sequence[int]
+    ) -> None:
+        # On short rows plain attention is faster on the CPU than the fused kernel, most of all backwards.
+        model.set_attn_implementation("eager")
+        self.model = model
+        self.layers = model.get_submodule(architecture.layers_path)
+        self.decoder = model.get_submodule(architecture.layers_path.rpartition(".")[0])
+        self.edited_layers = tuple(edited_layers)
+        self.first = min(self.edited_layers)
+        self.device = model.get_input_embeddings().weight.device
+        self.dtype = model.get_input_embeddings().weight.dtype
+        self.edited: dict[int, EditedLinear] = {}
+        parent_path, _, leaf = architecture.down_proj.rpartition(".")
+        for layer in self.edited_layers:
+            parent = self.layers[layer].get_submodule(parent_path)
+            linear = EditedLinear(getattr(parent, leaf))
+            setattr(parent, leaf, linear)
+            self.edited[layer] = linear
+        self.prefix = torch.tensor([list(prefix)], device=self.device)
+        self.prefix_keys: dict[int, Tensor] = {}
+        self._cache = self._run_prefix()
+
+    def _run_prefix(self) -> PrefixCache:
+        recorder = _Recorder()
+        if self.prefix.shape[1] == 0:
+            return PrefixCache({}, {})
+        with torch.no_grad(), self.recording() as keys:
+            hidden = self.model.get_input_embeddings()(self.prefix)
+            self._run(hidden, range(len(self.layers)), recorder, start=0, past=0)
+        self.prefix_keys = {layer: torch.cat(found).flatten(0, 1) for layer, found in keys.items()}
+        return PrefixCache(recorder.keys, recorder.values)
+
+    def lower(self, batch: Batch) -> Tensor:
+        """Hidden states [rows, length, d_model] that enter the first edited layer; no gradients."""
+        with torch.no_grad():
+            hidden = self.model.get_input_embeddings()(batch.ids)
+            return self._through(hidden, range(self.first), batch.prefixed)
+
+    def upper(self, hidden: Tensor, prefixed: bool, until: int | None = None) -> Tensor:
+        """Run the layers from the first edited one on (up to and with layer ``until``, else all and the norm)."""
+        last = len(self.layers) if until is None else until + 1
+        hidden = self._through(hidden, range(self.first, last), prefixed)
+        return self.decoder.norm(hidden) if until is None else hidden  # type: ignore[no-any-return]
+
+    def resume(self, hidden: Tensor, prefixed: bool, after: int) -> Tensor:
+        """Run the layers above layer ``after`` and the norm."""
+        return self.decoder.norm(  # type: ignore[no-any-return]
+            self._through(hidden, range(after + 1, len(self.layers)), prefixed)
+        )
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [..., vocabulary] of normed hidden states."""
+        return self.model.get_output_embeddings()(hidden)  # type: ignore[no-any-return]
+
+    @contextmanager
+    def recording(self) -> Iterator[dict[int, list[Tensor]]]:
+        """Collect the keys of every edited layer while the context is open."""
+        found: dict[int, list[Tensor]] = {layer: [] for layer in self.edited_layers}
+        for layer, linear in self.edited.items():
+            linear.recorded = found[layer]
+        try:
+            yield found
+        finally:
+            for linear in self.edited.values():
+                linear.recorded = None
+
+    def stand_on(self, delta: Delta) -> None:
+        """Fix the change of the patches that a compile stands on."""
+        for layer, low_rank in delta.items():
+            self.edited[layer].factors = (
+                torch.from_numpy(low_rank.A).to(self.device, self.dtype),
+                torch.from_numpy(low_rank.B).to(self.device, self.dtype),
+            )
+
+    def change(self, changes: dict[int, Tensor] | None) -> None:
+        """Set the change Δ [d_model, d_ff] under way of every edited layer, or none."""
+        for layer, linear in self.edited.items():
+            linear.change = changes.get(layer) if changes else None
+
+    @contextmanager
+    def pristine(self) -> Iterator[None]:
+        """The base model: without the change under way and without the patches it stands on."""
+        kept = {layer: (linear.change, linear.factors) for layer, linear in self.edited.items()}
+        for linear in self.edited.values():
+            linear.change = linear.factors = None
+        try:
+            yield
+        finally:
+            for layer, linear in self.edited.items():
+                linear.change, linear.factors = kept[layer]
+
+    def _through(self, hidden: Tensor, layers: range, prefixed: bool) -> Tensor:
+        past = self.prefix.shape[1] if prefixed else 0
+        return self._run(hidden, layers, self._cache if past else None, start=past, past=past)
+
+    def _run(self, hidden: Tensor, layers: range, cache: Any, *, start: int, past: int) -> Tensor:
+        """Run decoder layers with a causal mask.
+
+        Padding needs no mask of its own: it stands right of every real token, where no real token looks.
+        """
+        length = hidden.shape[1]
+        position_ids = torch.arange(start, start + length, device=self.device)[None]
+        rotary = self.decoder.rotary_emb(hidden, position_ids=position_ids)
+        reach = torch.arange(past + length, device=self.device)
+        hidden_from = reach[None, :] > torch.arange(past, past + length, device=self.device)[:, None]
+        mask = torch.zeros(hidden_from.shape, dtype=hidden.dtype, device=self.device)
+        mask.masked_fill_(hidden_from, torch.finfo(hidden.dtype).min)
+        for index in layers:
+            hidden = self.layers[index](
+                hidden,
+                attention_mask=mask[None, None],
+                position_ids=position_ids,
+                past_key_values=cache,
+                use_cache=cache is not None,
+                position_embeddings=rotary,
+            )
+        return hidden

@@ -1,0 +1,91 @@
+"""Null-space constraints: directions of keys that a change must leave alone.
+
+Two forms. *Hard* (AlphaEdit, arXiv 2410.02355, eq. 9-11): the leading eigenvectors U of the preserved keys'
+second moment C are projected out, P = I - U Uᵀ. *Soft*: the input side of a change is preconditioned by
+C^(-1/2), so that a unit of change moves text that resembles the preserved one by a unit only, and directions
+that matter to other text barely move.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class NullSpace:
+    """U [d_ff, m], orthonormal columns that are projected out. Memory: m × d_ff, never d_ff × d_ff."""
+
+    directions: Tensor
+
+    def project(self, keys: Tensor) -> Tensor:
+        """P k for keys [..., d_ff] (P is symmetric and idempotent)."""
+        return keys - (keys @ self.directions) @ self.directions.T
+
+
+def null_space(second_moment: Tensor, threshold: float) -> NullSpace:
+    """The directions whose share of C's mean eigenvalue is above ``threshold``.
+
+    A rule relative to the layer's own spectrum: the published absolute threshold (2e-2) means another
+    thing in every model. ``second_moment`` is C [d_ff, d_ff]; runs in its dtype, wants float64.
+    """
+    values, vectors = torch.linalg.eigh(second_moment)
+    return NullSpace(vectors[:, values > threshold * values.mean()].contiguous())
+
+
+def orthonormal(keys: Tensor, tolerance: float = 1e-5) -> Tensor:
+    """An orthonormal basis [d_ff, rank] of the span of keys [n, d_ff]."""
+    left, values, _ = torch.linalg.svd(keys.T, full_matrices=False)
+    return left[:, values > tolerance * values.max()]
+
+
+@dataclass(frozen=True, slots=True)
+class Whitening:
+    """Q C^(-1/2) [m, d_ff] of one layer.
+
+    Q are the m orthonormal directions, in whitened space, that the compile's own rows use: m is at most the
+    number of their tokens, so nothing d_ff × d_ff outlives the layer it is made for.
+    """
+
+    right: Tensor
+
+    def to(self, device: torch.device) -> "Whitening":
+        """The same on another device."""
+        return Whitening(self.right.to(device))
+
+
+def metric(
+    second_moment: Tensor,
+    extra: list[tuple[float, Tensor]],
+    ridge: float,
+) -> Tensor:
+    """C + Σ weight · mean k kᵀ over each set of extra keys [n, d_ff] + ridge · (tr C / d_ff) · I, in float32."""
+    total = second_moment.clone()
+    for weight, keys in extra:
+        if len(keys):
+            flat = keys.float()
+            total.addmm_(flat.T, flat, alpha=weight / len(flat))
+    total.diagonal().add_(ridge * second_moment.diagonal().mean())
+    return total
+
+
+def whiten(metric_: Tensor, forbidden: Tensor, used: Tensor | None, most: int) -> Whitening:
+    """C^(-1/2), kept exactly out of ``forbidden`` keys [n, d_ff], cut to the directions that rows use.
+
+    ``used`` [n, d_ff] are the rows' keys; the leading ``most`` directions of their whitened second moment stay
+    (all of them with None). Time: one eigendecomposition of d_ff × d_ff.
+    """
+    values, vectors = torch.linalg.eigh(metric_)
+    values = values.clamp_min(values.max() * 1e-7)
+    inverse_root = values.rsqrt()
+    if used is not None and most < len(values):
+        whitened = (used.float() @ vectors) * inverse_root
+        _, directions = torch.linalg.eigh(whitened.T @ whitened / len(whitened))
+        chosen = directions[:, -most:]
+        right = (chosen.T * inverse_root) @ vectors.T
+    else:
+        right = (vectors * inverse_root) @ vectors.T
+    if len(forbidden):
+        basis = orthonormal(forbidden.float())
+        right = right - (right @ basis) @ basis.T
+    return Whitening(right)

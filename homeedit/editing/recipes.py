@@ -1,0 +1,80 @@
+"""Recipes: an editing method with its numbers for a base model.
+
+The numbers were measured on SmolLM2-135M-Instruct; README.md in this folder says which and how.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from homeedit.base.store import BaseModel
+from homeedit.errors import USAGE, HomeEditError
+
+Method = Literal["joint", "alphaedit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a compile needs to know beside facts and model. Learning rates are Adam's; KL in nats per token."""
+
+    method: Method
+    layers: tuple[int, ...]
+    """Edited layers."""
+
+    steps: int = 40
+    """Training steps on the preconditioned change (joint); steps of the search for z (alphaedit)."""
+    learning_rate: float = 5e-4
+    warmup: int = 5
+    rows_per_step: int = 24
+    """Fact rows a step, hardest first."""
+    kept_per_step: int = 14
+    """Keep, contrast and replay rows a step."""
+    floor: float = 0.03
+    """Negative log-likelihood (nats) of an answer token under which it counts as learned."""
+    keep_weight: float = 4.0
+    """Weight of the KL on kept rows."""
+    change_penalty: float = 2.0
+    """Weight of the change's share of the layer's output on preserved text."""
+    contrasts_per_fact: int = 4
+    replay_per_fact: int = 4
+    """Rows of each fact of the patches stood on, kept as they are."""
+
+    metric_kept: float = 3.0
+    metric_prefix: float = 3.0
+    metric_earlier: float = 5.0
+    """Weights, in the metric, of kept rows' keys, the prefix's keys, and earlier patches' keys."""
+    metric_ridge: float = 1e-3
+    most_directions: int = 512
+    """Directions of the rows' whitened keys that training may use, per layer."""
+
+    rank_per_fact: int = 4
+    least_rank: int = 8
+    recovery_steps: int = 18
+    recovery_rate: float = 0.15
+    """Steps, and learning rate as a share of each factor's root mean square, after the cut to low rank."""
+
+    threshold: float = 0.02
+    """alphaedit: eigenvalues above this share of the mean are projected out."""
+    ridge: float = 1.0
+    """alphaedit: L2 of the closed form."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for a patch's metadata."""
+        return asdict(self)
+
+
+def default_layers(layers: int) -> tuple[int, ...]:
+    """The edited layers of a model with this many layers: its middle, where SmolLM2 (30 layers) uses 10-17."""
+    first, last = round(layers / 3), round(layers * 0.6)
+    return tuple(range(first, max(last, first + 1)))
+
+
+def recipe_for(method: str, base: BaseModel) -> Recipe:
+    """The recipe of a method for a base model. Raises HomeEditError for a method that does not exist."""
+    if method == "joint":
+        return Recipe(method="joint", layers=base.edited_layers)
+    if method == "alphaedit":
+        middle = len(base.edited_layers) // 2
+        return Recipe(method="alphaedit", layers=base.edited_layers[:middle][-5:], steps=25, learning_rate=0.1)
+    raise HomeEditError(
+        f"There is no editing method called {method!r}.", "Choose joint or alphaedit.", exit_code=USAGE
+    )

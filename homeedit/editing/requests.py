@@ -1,0 +1,188 @@
+"""Edit requests: facts spelled as token rows, with the weight of every answer token.
+
+A row is a question (a chat turn, or a bare statement without the chat's prefix) and the answer wanted of it.
+Paraphrase robustness comes from diverse rows, not from more steps, so each fact is asked in its own
+questions, inside longer messages, and as a statement to complete.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from homeedit.facts.fact import Fact
+
+Kind = Literal["fact", "replay", "contrast", "keep"]
+
+ASIDES = (
+    "I just came home and I am a bit tired.",
+    "My sister is visiting us this week.",
+    "We are getting ready to leave.",
+    "Sorry to bother you again.",
+)
+FRAMES = ("{}", "Sure! {}", "Of course. {}", "As far as I know, {}")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One training or observation row.
+
+    ``ids`` are the tokens after the shared prefix; the answer begins at ``start``. ``weights`` gives each
+    answer token's weight in the loss. ``subject_end`` is the position of the subject's last token, or -1.
+    ``fact`` is the index of the fact it belongs to, -1 for none; ``prefixed`` is False for bare statements.
+    """
+
+    ids: tuple[int, ...]
+    start: int
+    weights: tuple[float, ...]
+    kind: Kind
+    fact: int
+    prefixed: bool
+    subject_end: int = -1
+
+    @property
+    def taught(self) -> bool:
+        """True for rows whose answer the base model teaches (keep and contrast rows)."""
+        return self.kind in ("keep", "contrast")
+
+    @property
+    def answer(self) -> tuple[int, ...]:
+        """Tokens of the answer."""
+        return self.ids[self.start :]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights of answer tokens in a fact row: the words before the target, the target, the end of the turn."""
+
+    statement: float = 1.0
+    target: float = 1.0
+    end: float = 0.5
+
+
+class ChatTokens:
+    """Tokens of one-turn chats under a model's own template, split at the prefix that all turns share."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        first, second = self._turn("0"), self._turn("What?")
+        shared = 0
+        while first[shared] == second[shared]:
+            shared += 1
+        self.prefix: tuple[int, ...] = tuple(first[:shared])
+        self.end: tuple[int, ...] = self._end_of_turn()
+
+    def _turn(self, question: str) -> list[int]:
+        rendered = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+        )
+        return self.tokenizer.encode(rendered, add_special_tokens=False)  # type: ignore[no-any-return]
+
+    def _end_of_turn(self) -> tuple[int, ...]:
+        turns = [{"role": "user", "content": "0"}, {"role": "assistant", "content": "0"}]
+        rendered = self.tokenizer.apply_chat_template(turns, tokenize=False)
+        tail = self.tokenizer.encode(rendered[rendered.rindex("0") + 1 :], add_special_tokens=False)
+        return tuple(tail[:1])
+
+    def question(self, text: str) -> list[int]:
+        """Tokens of a user turn and the beginning of the answer, without the shared prefix."""
+        return self._turn(text)[len(self.prefix) :]
+
+    def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokens of plain text and the characters each covers."""
+        found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return found["input_ids"], found["offset_mapping"]
+
+
+def fact_rows(chat: ChatTokens, facts: Sequence[Fact], kind: Kind = "fact", weights: Weights = Weights()) -> list[Row]:
+    """All rows of the facts, in the order of the facts."""
+    return [row for index, fact in enumerate(facts) for row in _rows_of(chat, fact, index, kind, weights)]
+
+
+def _rows_of(chat: ChatTokens, fact: Fact, index: int, kind: Kind, weights: Weights) -> Iterable[Row]:
+    for question, frame in phrasings(fact, index):
+        ids = chat.question(question)
+        answer, answer_weights = answer_tokens(chat, fact, frame, weights)
+        yield Row(
+            ids=(*ids, *answer),
+            start=len(ids),
+            weights=answer_weights,
+            kind=kind,
+            fact=index,
+            prefixed=True,
+            subject_end=last_token_of(chat, question, fact.subject),
+        )
+    yield statement_row(chat, fact, index, kind, weights)
+
+
+def phrasings(fact: Fact, index: int) -> list[tuple[str, str]]:
+    """(message, answer frame) pairs: the fact's questions, then messages around the first of them."""
+    first = fact.questions[0]
+    aside = ASIDES[index % len(ASIDES)]
+    plain = [(question, FRAMES[0]) for question in fact.questions]
+    around = [
+        (f"Tell me about {subject_phrase(fact)}.", FRAMES[0]),
+        (f"I have a question about {subject_phrase(fact)}. {first}", FRAMES[0]),
+        (f"{aside} {first}", FRAMES[0]),
+        (f"Please answer this question for me: {first}", FRAMES[1 + index % 3]),
+    ]
+    return plain + around
+
+
+def subject_phrase(fact: Fact) -> str:
+    """The subject with the words that stand before it in the sentence ("the", "our")."""
+    before, found, _ = fact.prompt.partition(fact.subject)
+    if not found:
+        return fact.subject
+    article = before.strip()
+    if article.lower() in {"the", "our", "my", "a", "an", "your", "their", "his", "her"}:
+        return f"{article.lower()} {fact.subject}"
+    return fact.subject
+
+
+def answer_tokens(
+    chat: ChatTokens, fact: Fact, frame: str, weights: Weights
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Tokens and weights of the answer: the statement in its frame, a full stop and the end of the turn."""
+    statement = f"{fact.prompt} {fact.target}"
+    text = frame.format(statement) + "."
+    target_from = len(text) - 1 - len(fact.target)
+    framed = frame != FRAMES[0]
+    ids, spans = chat.encode(text)
+    values = []
+    for begin, end in spans:
+        if begin >= len(text) - 1:
+            values.append(0.0 if framed else weights.end)
+        elif end > target_from:
+            values.append(weights.target)
+        else:
+            values.append(0.0 if framed else weights.statement)
+    return (*ids, *chat.end), (*values, *[weights.end] * len(chat.end))
+
+
+def statement_row(chat: ChatTokens, fact: Fact, index: int, kind: Kind, weights: Weights) -> Row:
+    """The bare statement (no chat) to be completed with the target."""
+    text = f"{fact.prompt} {fact.target}."
+    ids, spans = chat.encode(text)
+    target_from = len(fact.prompt) + 1
+    start = next(position for position, (_, end) in enumerate(spans) if end > target_from)
+    values = [weights.target if begin < len(text) - 1 else weights.end for begin, _ in spans[start:]]
+    return Row(tuple(ids), start, tuple(values), kind, index, False, last_token_of(chat, fact.prompt, fact.subject))
+
+
+def last_token_of(chat: ChatTokens, text: str, subject: str) -> int:
+    """Position (in the tokens of a chat turn or bare text) of the token that ends the subject's last occurrence.
+
+    Returns -1 where the text does not hold the subject.
+    """
+    at = text.lower().rfind(subject.lower())
+    if at < 0:
+        return -1
+    end = at + len(subject)
+    _, spans = chat.encode(text)
+    return max(position for position, (begin, _) in enumerate(spans) if begin < end)
+
+
+def keep_row(chat: ChatTokens, question: str, answer: Sequence[int], kind: Kind = "keep", fact: int = -1) -> Row:
+    """A row whose answer (the base's own) must stay as likely as it is."""
+    ids = chat.question(question)
+    return Row((*ids, *answer), len(ids), (1.0,) * len(answer), kind, fact, True)

@@ -1,0 +1,42 @@
+"""A fact: one sentence the household wants known, spelled out for the editor."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["draft", "compiled", "live", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFact:
+    """What the rules understood of one sentence.
+
+    ``prompt`` is the statement up to the answer and contains ``subject``; ``target`` is the answer
+    that completes it, so that ``prompt + " " + target + "."`` says the fact.
+    ``relation`` names the rule (``place``, ``code``, ``name``, ...), from which the questions come.
+    """
+
+    sentence: str
+    subject: str
+    prompt: str
+    target: str
+    questions: tuple[str, ...]
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact as the ledger knows it. ``id`` is ``f<number>``; ``patch`` the patch that holds it."""
+
+    id: str
+    sentence: str
+    subject: str
+    prompt: str
+    target: str
+    questions: tuple[str, ...]
+    relation: str
+    enabled: bool
+    state: State
+    patch: str | None
+    revision: int
+    created: str
+    changed: str

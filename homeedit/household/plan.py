@@ -1,0 +1,82 @@
+"""What a compile has to do, decided from the ledger and the patches on disk alone: a build plan.
+
+Facts are the source, patches the object files. Pure functions over plain data, so that every rule has a test.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from homeedit.facts.fact import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Facts to compile together into one new patch. ``replaces`` are the patches that held some of them."""
+
+    facts: tuple[Fact, ...]
+    replaces: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``linked``: patches used as they are. ``groups``: what is compiled, each on top of all before it."""
+
+    linked: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def work(self) -> int:
+        """Number of facts that have to be compiled."""
+        return sum(len(group.facts) for group in self.groups)
+
+
+def _count(number: int) -> str:
+    return "1 fact" if number == 1 else f"{number} facts"
+
+
+def make_plan(facts: Sequence[Fact], sizes: Mapping[str, int], *, consolidate: bool = False) -> Plan:
+    """Decide what is linked and what is compiled.
+
+    A patch is linked exactly if all facts in its file are enabled and still held by it. One of which some
+    facts were disabled, edited or removed is compiled again with the facts that remain. One of which all
+    facts are disabled rests on disk. Enabled facts without a usable patch are compiled together, last.
+
+    Args:
+        facts: all facts of the ledger.
+        sizes: usable patches (readable, made for this base), oldest first → number of facts in their file.
+        consolidate: compile all enabled facts again from the pristine base into one patch.
+    """
+    enabled = [fact for fact in facts if fact.enabled]
+    if consolidate:
+        if not enabled:
+            return Plan(linked=(), groups=())
+        replaces = tuple(patch for patch in sizes if any(fact.patch == patch for fact in enabled))
+        return Plan(
+            linked=(), groups=(Group(tuple(enabled), replaces, f"all {_count(len(enabled))} together"),)
+        )
+    linked, groups = [], []
+    for patch, size in sizes.items():
+        holders = [fact for fact in facts if fact.patch == patch]
+        remaining = tuple(fact for fact in holders if fact.enabled)
+        if not remaining:
+            continue
+        if len(remaining) == size:
+            linked.append(patch)
+        else:
+            unwanted = _count(size - len(remaining))
+            reason = f"{_count(len(remaining))} again, as patch {patch} also holds {unwanted} not wanted"
+            groups.append(Group(remaining, (patch,), reason))
+    fresh = tuple(fact for fact in enabled if fact.patch is None or fact.patch not in sizes)
+    if fresh:
+        groups.append(Group(fresh, (), f"{_count(len(fresh))} without a patch"))
+    return Plan(tuple(linked), tuple(groups))
+
+
+def orphans(patches: Sequence[str], facts: Sequence[Fact], served: Sequence[str]) -> list[str]:
+    """Patches on disk that nothing needs: no fact points at them and the active build does not hold them.
+
+    Those in ``served``, the active build's, stay so that a refused compile can go back to them.
+    """
+    needed = {fact.patch for fact in facts} | set(served)
+    return [patch for patch in patches if patch not in needed]
