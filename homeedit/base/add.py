@@ -15,15 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from homeedit.base.fingerprint import fingerprint_of
-from homeedit.base.gguf_file import Replacement, tensor_size, write_copy
+from homeedit.base.fingerprint import fingerprint_of, tokenizer_metadata
+from homeedit.base.gguf_file import Replacement, write_copy
 from homeedit.base.sources import Source, open_source
 from homeedit.base.store import PARTIAL, BaseModel, manifest_of, open_base, sha256_of
 from homeedit.base.tokenizer import (
     chat_template,
     check_tokenizer,
     copy_tokenizer,
-    tokenizer_metadata,
     write_tokenizer,
 )
 from homeedit.base.weights import HalfArray, write_safetensors
@@ -76,11 +75,11 @@ def add_base(
 
 @contextmanager
 def _writing(models: Path, partial: Path) -> Iterator[None]:
-    """Clear what killed runs left, remove ``partial`` on any failure, and put failures of the disk in words."""
+    """Clear what killed runs left, remove ``partial`` on failure, and put failures of the disk in words."""
     try:
         models.mkdir(parents=True, exist_ok=True)
         for leftover in models.glob(f"*{PARTIAL}"):
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover, ignore_errors=True)
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -88,15 +87,13 @@ def _writing(models: Path, partial: Path) -> Iterator[None]:
                 f"The disk is full: the base model could not be written to {models}.",
                 "Nothing was left behind. Free some space and run the command again.",
             ) from error
-        raise HomeEditError(
-            f"The base model could not be brought: {error}.", "Nothing was left behind."
-        ) from error
+        raise HomeEditError(f"The base model could not be brought: {error}.", "Nothing was left behind.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut. Not every system can open a folder; then it is skipped."""
+    """Make a rename in ``folder`` survive a power cut, on systems that can open a folder."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -112,7 +109,7 @@ def _check_space(opened: Source, models: Path) -> None:
     free = shutil.disk_usage(models).free
     if free < needed:
         raise HomeEditError(
-            f"The base model needs {needed / 1e9:.1f} GB on the disk of {models}; {free / 1e9:.1f} GB are free.",
+            f"The base model needs {needed / 1e9:.1f} GB in {models}; the disk has {free / 1e9:.1f} GB free.",
             "Free some space, or use a home on another disk (--home).",
         )
 
@@ -147,7 +144,7 @@ def _make(
     _write_gguf(opened, partial / "base.gguf", kept, progress)
     progress.stage("recording checksums")
     files = {
-        path.relative_to(partial).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        path.relative_to(partial).as_posix(): {"bytes": path.stat().st_size, "sha256": _settled(path)}
         for path in sorted(partial.rglob("*"))
         if path.is_file()
     }
@@ -157,7 +154,7 @@ def _make(
         folder=partial,
         architecture=opened.architecture.name,
         parameters=_parameters(opened),
-        fingerprint=fingerprint_of(opened.config, tokenizer_metadata(opened.gguf), weights_digest),
+        fingerprint=fingerprint_of(opened.config, tokenizer_metadata(opened.gguf.metadata), weights_digest),
         layers=layers,
         d_model=int(opened.config["hidden_size"]),
         d_ff=int(opened.config["intermediate_size"]),
@@ -165,7 +162,15 @@ def _make(
         source=opened.described,
     )
     _write_json(base.manifest, manifest_of(base, files))
+    _settled(base.manifest)
     return base
+
+
+def _settled(path: Path) -> str:
+    """The sha256 of a file that is now certain to be on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+    return sha256_of(path)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
@@ -198,7 +203,6 @@ def _write_gguf(opened: Source, path: Path, edited: dict[int, HalfArray], progre
     replacements: dict[str, Replacement] = {}
     for layer, weight in edited.items():
         name = opened.architecture.gguf_down_proj(layer)
-        tensor_size(weight.shape, kind)
         if opened.folder is not None:
             _check_agreement(opened, name, weight)
         replacements[name] = (kind, lambda weight=weight: quantize_q8_0(weight))  # type: ignore[misc]

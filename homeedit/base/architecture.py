@@ -35,9 +35,9 @@ class Architecture:
     """Block tensors (GGUF names) → their shape, each length d_model, d_ff,
     queries (heads times d_head) or keys (key-value heads times d_head); the same in both formats."""
     rotary_permuted: Mapping[str, str]
-    """Block tensors whose rows GGUF stores in another order → the config field with their number of heads."""
+    """Block tensors whose rows GGUF stores in another order → the config field that counts their heads."""
     refused_metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """GGUF metadata keys (behind ``<name>.``) that change the arithmetic in ways not supported → what they are."""
+    """GGUF metadata keys (behind ``<name>.``) of variants that are not supported → what they are."""
 
     def down_proj_weight(self, layer: int) -> str:
         """Name of the edited weight of a layer in safetensors."""
@@ -141,9 +141,7 @@ ARCHITECTURES: dict[str, Architecture] = {
                 "ffn_down.weight": ("d_model", "d_ff"),
             }
         ),
-        rotary_permuted=_frozen(
-            {"attn_q.weight": "num_attention_heads", "attn_k.weight": "num_key_value_heads"}
-        ),
+        rotary_permuted=_frozen({"attn_q.weight": "num_attention_heads", "attn_k.weight": "num_key_value_heads"}),
         refused_metadata=_frozen(
             {
                 "expert_count": "a mixture of experts",

@@ -36,6 +36,11 @@ def fingerprint_of(config: Mapping[str, Any], tokenizer: Mapping[str, Any], weig
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode("ascii")).hexdigest()
 
 
+def tokenizer_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a GGUF file's metadata that defines the tokenizer, chat template included."""
+    return {key: value for key, value in metadata.items() if key.startswith("tokenizer.")}
+
+
 def _digest(value: Mapping[str, Any]) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -4,6 +4,8 @@ Follows the GGUF 3 specification (ggml/docs/gguf.md). gguf-py's reader is not us
 hostile file makes it fail in many unlike ways, and because it takes seconds for a large vocabulary.
 """
 
+import math
+import mmap
 import os
 import struct
 from collections.abc import Callable, Mapping
@@ -51,9 +53,7 @@ class GgufFile:
         """The bytes of a tensor, mapped from the file, read-only: [rows, bytes per row]."""
         tensor = self.tensors[name]
         rows = tensor.shape[0] if len(tensor.shape) > 1 else 1
-        return np.memmap(
-            self.path, dtype=np.uint8, mode="r", offset=tensor.offset, shape=(rows, tensor.size // rows)
-        )
+        return np.memmap(self.path, dtype=np.uint8, mode="r", offset=tensor.offset, shape=(rows, tensor.size // rows))
 
     def dequantized(self, name: str) -> NDArray[np.float32]:
         """The values of a tensor as float32, shape as in ``GgufTensor.shape``.
@@ -136,13 +136,13 @@ def read_gguf(path: Path) -> GgufFile:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
-        if start != _MAGIC:
+            if file.read(len(_MAGIC)) == _MAGIC:
+                view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                return _parse(path, view, size)
             raise HomeEditError(
                 f"{path} is not a GGUF file (it does not begin with the letters GGUF).",
                 "Give a file that ends in .gguf and was downloaded completely.",
             )
-        return _parse(path, memoryview(np.memmap(path, dtype=np.uint8, mode="r")).cast("B"), size)
     except OSError as error:
         raise HomeEditError(f"The model file {path} cannot be read: {error.strerror or error}.") from error
     except (_Damaged, struct.error, OverflowError) as error:
@@ -181,8 +181,6 @@ def _parse(path: Path, data: memoryview, size: int) -> GgufFile:
 
 def _tensor_entry(cursor: _Cursor) -> tuple[str, tuple[int, ...], int, int, int]:
     """(name, shape, type, offset from the data's start, size in bytes) of the next tensor entry."""
-    import gguf
-
     name = cursor.text()
     dimensions = cursor.scalar("I")
     if not 1 <= dimensions <= _MAX_DIMENSIONS:
@@ -190,15 +188,9 @@ def _tensor_entry(cursor: _Cursor) -> tuple[str, tuple[int, ...], int, int, int]
     shape = tuple(reversed([cursor.scalar("Q") for _ in range(dimensions)]))
     kind, offset = cursor.scalar("I"), cursor.scalar("Q")
     try:
-        block, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(kind)]
-    except (KeyError, ValueError):
-        raise _Damaged(f"the tensor {name!r} has the unknown type {kind}") from None
-    elements = 1
-    for length in shape:
-        elements *= length
-    if elements == 0 or shape[-1] % block:
-        raise _Damaged(f"the tensor {name!r} has the impossible shape {list(shape)}")
-    return name, shape, kind, offset, elements // block * block_bytes
+        return name, shape, kind, offset, tensor_size(shape, kind)
+    except ValueError as error:
+        raise _Damaged(f"the tensor {name!r} cannot be ({error})") from None
 
 
 def _aligned(offset: int, alignment: int) -> int:
@@ -206,14 +198,21 @@ def _aligned(offset: int, alignment: int) -> int:
 
 
 def tensor_size(shape: tuple[int, ...], kind: int) -> int:
-    """Bytes that a tensor of ``shape`` takes in the GGUF type ``kind``."""
+    """Bytes that a tensor of ``shape`` takes in the GGUF type ``kind``.
+
+    Raises:
+        ValueError: there is no such type, or it has no room for rows of that length.
+    """
     import gguf
 
-    block, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(kind)]
-    elements = 1
-    for length in shape:
-        elements *= length
-    return elements // block * block_bytes
+    try:
+        block, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(kind)]
+    except KeyError:
+        raise ValueError(f"unknown type {kind}") from None
+    elements = math.prod(shape)
+    if elements == 0 or shape[-1] % block:
+        raise ValueError(f"impossible shape {list(shape)}")
+    return int(elements // block * block_bytes)
 
 
 Replacement = tuple[int, Callable[[], bytes]]

@@ -18,8 +18,8 @@ def llama_library() -> Any:
     that takes half a second then takes a minute (measured: 2 threads, 2 cores, one busy neighbour). The
     variable is read once, when the library is loaded, and is taken back so that torch does not see it.
 
-    ``verbose=False`` is not used for that: it redirects the whole process's stdout and stderr for a moment and
-    so swallows what other threads print.
+    ``verbose=False`` is not used for that: it redirects the whole process's stdout and stderr for a moment
+    and so swallows what other threads print.
     """
     ours = "llama_cpp" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ
     if ours:

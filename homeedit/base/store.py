@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from homeedit.base.fingerprint import fingerprint_of, tokenizer_metadata
+from homeedit.base.gguf_file import read_gguf
 from homeedit.errors import HomeEditError
 
 FORMAT = "homeedit.base"
@@ -120,8 +122,7 @@ def _read_manifest(folder: Path, name: str) -> dict[str, Any]:
 
 def _files(manifest: dict[str, Any], folder: Path) -> dict[Path, tuple[int, str]]:
     return {
-        folder / relative: (int(entry["bytes"]), str(entry["sha256"]))
-        for relative, entry in manifest["files"].items()
+        folder / relative: (int(entry["bytes"]), str(entry["sha256"])) for relative, entry in manifest["files"].items()
     }
 
 
@@ -133,7 +134,7 @@ def open_base(models: Path, name: str) -> BaseModel:
     """
     folder = models / name
     if not valid_name(name) or not folder.is_dir():
-        there = ", ".join(_names(models)) or "none"
+        there = ", ".join(base_names(models)) or "none"
         raise HomeEditError(
             f"There is no base model {name!r} in {models} (there: {there}).",
             "Bring the embedded one with `homeedit init`, or another with `homeedit model add`.",
@@ -188,23 +189,30 @@ def check_base(base: BaseModel) -> list[str]:
                 problem = f"{path} cannot be read: {error.strerror}"
         if problem:
             problems.append(problem)
+    if not problems and _fingerprint_of_files(base) != base.fingerprint:
+        problems.append(f"{base.manifest} was changed (the files have another fingerprint)")
     return problems
 
 
-def _names(models: Path) -> list[str]:
+def _fingerprint_of_files(base: BaseModel) -> str:
+    config = json.loads((base.weights_folder / "config.json").read_text(encoding="utf-8"))
+    weights = sha256_of(base.weights_folder / "model.safetensors")
+    return fingerprint_of(config, tokenizer_metadata(read_gguf(base.gguf).metadata), weights)
+
+
+def base_names(models: Path) -> list[str]:
+    """The names of the base models in ``models``, also of those that do not open."""
     if not models.is_dir():
         return []
     return sorted(
-        folder.name
-        for folder in models.iterdir()
-        if valid_name(folder.name) and (folder / "model.json").exists()
+        folder.name for folder in models.iterdir() if valid_name(folder.name) and (folder / "model.json").exists()
     )
 
 
 def list_bases(models: Path) -> list[BaseModel]:
-    """Every base model in ``models`` that opens, by name; damaged ones are left out (``open_base`` says why)."""
+    """Every base model in ``models`` that opens, by name. Damaged ones are left out."""
     bases = []
-    for name in _names(models):
+    for name in base_names(models):
         try:
             bases.append(open_base(models, name))
         except HomeEditError:

@@ -15,6 +15,8 @@ from homeedit.errors import HomeEditError
 _CONTROL, _USER_DEFINED = 3, 4
 """Values of ``tokenizer.ggml.token_type``."""
 
+_DAMAGED_HINT = "Download or copy the model again."
+
 _LLAMA3_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -46,11 +48,6 @@ def _pre_tokenizer(pre: str, path: Path) -> Any:
         f"{path.name}: its tokenizer splits text as {pre!r}, which is not supported.",
         f"Supported: {', '.join(PRE_TOKENIZERS)}; or give the Hugging Face folder with the GGUF file in it.",
     )
-
-
-def tokenizer_metadata(source: GgufFile) -> dict[str, Any]:
-    """The GGUF metadata that defines the tokenizer, chat template included."""
-    return {key: value for key, value in source.metadata.items() if key.startswith("tokenizer.")}
 
 
 def chat_template(source: GgufFile) -> str:
@@ -92,7 +89,7 @@ def write_tokenizer(source: GgufFile, folder: Path) -> None:
         # llama.cpp ignores merges in whole words that are in the vocabulary for Llama 3 (ignore_merges).
         tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=pre in ("llama-bpe", "llama3")))
     except Exception as error:  # tokenizers raises bare Exception on merges that are not in the vocabulary
-        raise HomeEditError(f"{source.path.name}: its vocabulary is damaged: {error}.") from error
+        raise HomeEditError(f"{source.path.name}: its vocabulary is damaged: {error}.", _DAMAGED_HINT) from error
     tokenizer.pre_tokenizer = _pre_tokenizer(pre, source.path)
     tokenizer.decoder = decoders.ByteLevel()
     types = metadata.get("tokenizer.ggml.token_type", [])
@@ -107,18 +104,15 @@ def write_tokenizer(source: GgufFile, folder: Path) -> None:
         tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{bos} $A", pair=f"{bos} $A $B", special_tokens=[(bos, vocabulary[bos])]
         )
-    tokenizer.save(str(folder / "tokenizer.json"))
+    # Not tokenizer.save: its failures are no OSError.
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
     _write_tokenizer_config(folder, special, chat_template(source))
 
 
 def _special_tokens(metadata: Mapping[str, Any], tokens: list[str]) -> dict[str, str]:
     names = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
     found = {field: metadata.get(f"tokenizer.ggml.{name}_token_id") for field, name in names.items()}
-    return {
-        field: tokens[index]
-        for field, index in found.items()
-        if isinstance(index, int) and index < len(tokens)
-    }
+    return {field: tokens[index] for field, index in found.items() if isinstance(index, int) and index < len(tokens)}
 
 
 def _write_tokenizer_config(folder: Path, special: Mapping[str, str], template: str) -> None:
@@ -133,7 +127,7 @@ def _write_tokenizer_config(folder: Path, special: Mapping[str, str], template: 
 
 
 def copy_tokenizer(source: Path, folder: Path, template: str) -> None:
-    """Copy a Hugging Face folder's tokenizer, with ``template`` (the GGUF's, which is served) in place of its own.
+    """Copy a Hugging Face folder's tokenizer; ``template``, the GGUF's, which is served, replaces its own.
 
     Raises:
         HomeEditError: there is no tokenizer.json, or a file is not JSON.
@@ -152,7 +146,9 @@ def copy_tokenizer(source: Path, folder: Path, template: str) -> None:
         try:
             found = json.loads(config_file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise HomeEditError(f"{config_file} is not valid JSON: {error}.") from error
+            raise HomeEditError(f"{config_file} is not valid JSON: {error}.", _DAMAGED_HINT) from error
+        if not isinstance(found, dict):
+            raise HomeEditError(f"{config_file} is not the config of a tokenizer.", _DAMAGED_HINT)
     special = {}
     for name in ("bos_token", "eos_token", "unk_token", "pad_token"):
         value = found.get(name)
@@ -163,16 +159,24 @@ def copy_tokenizer(source: Path, folder: Path, template: str) -> None:
     _write_tokenizer_config(folder, special, template)
 
 
+def _load_tokenizer(path: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise HomeEditError(f"The model's {path.name} cannot be read: {error}.", _DAMAGED_HINT) from error
+
+
 def check_tokenizer(gguf: Path, folder: Path) -> None:
     """Compare transformers' tokens with llama.cpp's on the probe texts.
 
     Raises:
         HomeEditError: they differ, or llama.cpp cannot load the file.
     """
-    from tokenizers import Tokenizer
-
     from homeedit.base.llama_log import llama_library
 
+    tokenizer = _load_tokenizer(folder / "tokenizer.json")
     llama_cpp = llama_library()
     parameters = llama_cpp.llama_model_default_params()
     parameters.vocab_only = True
@@ -181,7 +185,6 @@ def check_tokenizer(gguf: Path, folder: Path) -> None:
         raise HomeEditError(f"llama.cpp cannot load {gguf.name}.", "It may be of a kind it does not know.")
     try:
         vocabulary = llama_cpp.llama_model_get_vocab(model)
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         for probe in PROBES:
             ours = tokenizer.encode(probe, add_special_tokens=False).ids
             buffer = (llama_cpp.llama_token * (len(probe.encode()) + 8))()

@@ -1,5 +1,6 @@
 """A build from base model and patches: link, merge, quantize, splice."""
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,16 +51,33 @@ def make_build(
     progress: Progress,
     recipe: Mapping[str, Any] | None = None,
 ) -> BuiltFiles:
-    """Make build ``number`` of the enabled ``patches`` in ``builds/<number>.partial``; ``finish`` publishes it.
+    """Make build ``number`` of the enabled ``patches`` in ``builds/<number>.partial``, for ``finish``.
 
     The same base and patches give the same model.gguf, none gives the base GGUF's bytes. Memory: the linked
     factors, one layer's weight (d_model × d_ff) in float32 a few times, and the quantized edited tensors.
-    Raises HomeEditError (nothing but the partial folder was written) when patches do not fit the base model,
-    the sum does not fit float16, the base is damaged, or the disk is full.
+    Raises HomeEditError when patches do not fit the base model, the sum does not fit float16, the base is
+    damaged, or the disk is full; the partial folder is then removed, as it is when the work is cancelled.
     """
     ordered = link_order(patches)
     _check_fit(base, ordered)
     folder = begin(base, number)
+    try:
+        return _make(base, ordered, folder, number, created, threads, progress, recipe)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _make(
+    base: BaseModel,
+    ordered: Sequence[Patch],
+    folder: Path,
+    number: int,
+    created: str,
+    threads: int,
+    progress: Progress,
+    recipe: Mapping[str, Any] | None,
+) -> BuiltFiles:
     seconds: dict[str, float] = {}
     progress.stage("link", len(ordered))
     start = time.perf_counter()

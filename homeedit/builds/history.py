@@ -81,7 +81,10 @@ def finish(base: BaseModel, number: int, verified: Mapping[str, Any]) -> Build:
     first. The build is not active yet.
     """
     partial, folder = base.builds / f"{number}.partial", base.builds / str(number)
-    manifest = _read_manifest(partial)
+    try:
+        manifest = _read_manifest(partial)
+    except HomeEditError as error:
+        raise HomeEditError(f"Build {number} was not finished: {error.message}.", "Compile again.") from error
     write_manifest(partial, {**manifest, **verified})
     if folder.exists():
         raise HomeEditError(f"Build {number} is already there; it was left as it is.", "Compile again.")
@@ -98,11 +101,14 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def read_manifest(build: Build) -> dict[str, Any]:
     """All of a build's manifest: what it was made of, its types, sums, versions and verification."""
-    return _read_manifest(build.folder)
+    try:
+        return _read_manifest(build.folder)
+    except HomeEditError as error:
+        raise HomeEditError(f"Build {build.number} is damaged: {error.message}.", "Compile again.") from error
 
 
 def open_build(base: BaseModel, number: int) -> Build:
-    """Build ``number``, checked (manifest, sizes, base); raises HomeEditError when it is missing or damaged."""
+    """Build ``number``; raises HomeEditError when it is missing, damaged or of another base model."""
     folder = base.builds / str(number)
     if number < 1 or not folder.is_dir():
         raise HomeEditError(

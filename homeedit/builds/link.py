@@ -28,7 +28,8 @@ def link(patches: Sequence[Patch]) -> Delta:
             size = (change.B.shape[0], change.A.shape[1])
             if sizes.setdefault(layer, size) != size:
                 raise HomeEditError(
-                    f"Patch {patch.id} changes weights of shape {size} in layer {layer}, others {sizes[layer]}.",
+                    f"Patch {patch.id} changes a weight of shape {size} in layer {layer};"
+                    f" other patches have {sizes[layer]} there.",
                     f"It is for another base model; switch it off: homeedit patch revert {patch.id}",
                 )
     return concatenate(deltas)

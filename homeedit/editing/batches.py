@@ -110,12 +110,11 @@ def stacked(prepared: Sequence[Prepared]) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence([item.hidden for item in prepared], batch_first=True)
 
 
-def row_losses(
-    model: EditableModel, last: Tensor, prepared: Sequence[Prepared], floor: float = 0.0
-) -> Tensor:
-    """One loss per row: the weighted sum of negative log-likelihoods above ``floor`` for fact rows (see
-    ``ANSWER_SCALE``), the mean KL(teacher ‖ model) in nats per token for rows with a teacher. ``last`` [rows, length, d_model] are normed hidden states;
-    returns [rows] float32.
+def row_losses(model: EditableModel, last: Tensor, prepared: Sequence[Prepared], floor: float = 0.0) -> Tensor:
+    """One loss per row. For fact rows the weighted sum of negative log-likelihoods above ``floor`` (see
+    ``ANSWER_SCALE``); for rows with a teacher the mean KL(teacher ‖ model) in nats per token.
+
+    ``last`` [rows, length, d_model] are normed hidden states; returns [rows] float32.
     """
     own = [number for number, item in enumerate(prepared) if not item.row.taught]
     taught = [number for number, item in enumerate(prepared) if item.row.taught]
@@ -131,7 +130,8 @@ def row_losses(
 
 def _answer_states(last: Tensor, prepared: Sequence[Prepared], chosen: Sequence[int]) -> Tensor:
     """The states [answer tokens of the chosen rows, d_model] that predict the rows' answers, in one gather."""
-    row_index, position = [], []
+    row_index: list[int] = []
+    position: list[int] = []
     for number in chosen:
         row = prepared[number].row
         position += range(row.start - 1, len(row.ids) - 1)
@@ -139,9 +139,7 @@ def _answer_states(last: Tensor, prepared: Sequence[Prepared], chosen: Sequence[
     return last[torch.tensor(row_index, device=last.device), torch.tensor(position, device=last.device)]
 
 
-def _likelihood_losses(
-    model: EditableModel, states: Tensor, prepared: Sequence[Prepared], floor: float
-) -> Tensor:
+def _likelihood_losses(model: EditableModel, states: Tensor, prepared: Sequence[Prepared], floor: float) -> Tensor:
     device = states.device
     wanted = torch.tensor([token for item in prepared for token in item.row.answer], device=device)
     weights = torch.tensor([weight / ANSWER_SCALE for item in prepared for weight in item.row.weights], device=device)
@@ -155,7 +153,9 @@ def _kept_losses(model: EditableModel, states: Tensor, prepared: Sequence[Prepar
         wanted = functional.log_softmax(model.logits(teacher).float(), dim=-1)
     mine = functional.log_softmax(model.logits(states).float(), dim=-1)
     divergence = functional.kl_div(mine, wanted, reduction="none", log_target=True).sum(-1)
-    counts = torch.tensor([1 / len(item.row.answer) for item in prepared for _ in item.row.answer], device=states.device)
+    counts = torch.tensor(
+        [1 / len(item.row.answer) for item in prepared for _ in item.row.answer], device=states.device
+    )
     return _sum_per_row(divergence * counts, prepared)
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from homeedit.base.architecture import architecture_named
 from homeedit.base.load import load_model, load_tokenizer
 from homeedit.base.store import BaseModel
-from homeedit.editing.delta import Array, Delta, LowRank, concatenate
 from homeedit.editing.batches import padded_ids
+from homeedit.editing.delta import Array, Delta, LowRank, concatenate
 from homeedit.editing.generation import continue_prompts
 from homeedit.editing.job import Job
 from homeedit.editing.methods import METHODS
@@ -128,7 +128,7 @@ def _kept_rows(
         answers = continue_prompts(raw, prompts, KEPT_ANSWER, chat.end[0], progress)
         rows += [
             keep_row(chat, question, answer, "contrast", index)
-            for (index, question), answer in zip(chosen, answers)
+            for (index, question), answer in zip(chosen, answers, strict=True)
         ]
         progress.advance(len(chosen))
     return rows
@@ -159,7 +159,9 @@ def facts_keys(model: EditableModel, rows: Sequence[Row], facts: int) -> dict[in
         for layer, keys in found.items():
             key = keys[0][0].float().cpu()
             slots = sums.setdefault((row.fact, layer), [torch.zeros(3, key.shape[1]), torch.zeros(3, 1)])
-            for slot, positions in enumerate(([row.subject_end] if row.subject_end >= 0 else [], [row.start - 1], full)):
+            for slot, positions in enumerate(
+                ([row.subject_end] if row.subject_end >= 0 else [], [row.start - 1], full)
+            ):
                 if positions:
                     slots[0][slot] += key[positions].mean(0)
                     slots[1][slot] += 1

@@ -132,17 +132,17 @@ class EditableModel:
         """Run the layers from the first edited one on (up to and with layer ``until``, else all and the norm)."""
         last = len(self.layers) if until is None else until + 1
         hidden = self._through(hidden, range(self.first, last), prefixed)
-        return self.decoder.norm(hidden) if until is None else hidden  # type: ignore[no-any-return]
+        return self.decoder.norm(hidden) if until is None else hidden
 
     def resume(self, hidden: Tensor, prefixed: bool, after: int) -> Tensor:
         """Run the layers above layer ``after`` and the norm."""
-        return self.decoder.norm(  # type: ignore[no-any-return]
-            self._through(hidden, range(after + 1, len(self.layers)), prefixed)
-        )
+        last: Tensor = self.decoder.norm(self._through(hidden, range(after + 1, len(self.layers)), prefixed))
+        return last
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [..., vocabulary] of normed hidden states."""
-        return self.model.get_output_embeddings()(hidden)  # type: ignore[no-any-return]
+        found: Tensor = self.model.get_output_embeddings()(hidden)
+        return found
 
     @contextmanager
     def recording(self) -> Iterator[dict[int, list[Tensor]]]:

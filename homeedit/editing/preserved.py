@@ -20,7 +20,8 @@ class NullSpace:
 
     def project(self, keys: Tensor) -> Tensor:
         """P k for keys [..., d_ff] (P is symmetric and idempotent)."""
-        return keys - (keys @ self.directions) @ self.directions.T
+        outside: Tensor = (keys @ self.directions) @ self.directions.T
+        return keys - outside
 
 
 def null_space(second_moment: Tensor, threshold: float) -> NullSpace:
@@ -36,7 +37,8 @@ def null_space(second_moment: Tensor, threshold: float) -> NullSpace:
 def orthonormal(keys: Tensor, tolerance: float = 1e-5) -> Tensor:
     """An orthonormal basis [d_ff, rank] of the span of keys [n, d_ff]."""
     left, values, _ = torch.linalg.svd(keys.T, full_matrices=False)
-    return left[:, values > tolerance * values.max()]
+    basis: Tensor = left[:, values > tolerance * values.max()]
+    return basis
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,4 @@ def recipe_for(method: str, base: BaseModel) -> Recipe:
     if method == "alphaedit":
         middle = len(base.edited_layers) // 2
         return Recipe(method="alphaedit", layers=base.edited_layers[:middle][-5:], steps=25, learning_rate=0.1)
-    raise HomeEditError(
-        f"There is no editing method called {method!r}.", "Choose joint or alphaedit.", exit_code=USAGE
-    )
+    raise HomeEditError(f"There is no editing method called {method!r}.", "Choose joint or alphaedit.", exit_code=USAGE)

@@ -32,4 +32,5 @@ def dense_form(keys: Tensor, residuals: Tensor, earlier: Tensor, space: NullSpac
     identity = torch.eye(size, dtype=keys.dtype)
     P = identity - space.directions @ space.directions.T
     system = earlier.T @ earlier @ P + keys.T @ keys @ P + ridge * identity
-    return torch.linalg.solve(system.T, (residuals.T @ keys @ P).T).T
+    solved: Tensor = torch.linalg.solve(system.T, (residuals.T @ keys @ P).T)
+    return solved.T

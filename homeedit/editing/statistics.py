@@ -100,7 +100,9 @@ def make_statistics(base: BaseModel, *, seed: int, device: str, threads: int, pr
     progress.stage("keeping answers", len(questions))
     kept = [
         KeptAnswer(question, answer)
-        for question, answer in zip(questions, greedy_answers(raw, chat, questions, KEPT_ANSWER_LENGTH, progress))
+        for question, answer in zip(
+            questions, greedy_answers(raw, chat, questions, KEPT_ANSWER_LENGTH, progress), strict=True
+        )
     ]
     moments = _moments_of_own_text(raw, base, chat, questions, openers, seed, progress)
     rows, columns = torch.triu_indices(base.d_ff, base.d_ff)
@@ -117,7 +119,13 @@ def make_statistics(base: BaseModel, *, seed: int, device: str, threads: int, pr
 
 
 def _moments_of_own_text(
-    raw: Any, base: BaseModel, chat: ChatTokens, questions: list[str], openers: list[str], seed: int, progress: Progress
+    raw: Any,
+    base: BaseModel,
+    chat: ChatTokens,
+    questions: list[str],
+    openers: list[str],
+    seed: int,
+    progress: Progress,
 ) -> dict[int, Tensor]:
     """C of every edited layer over chat turns and free text that the model continued by itself."""
     prompts = [[*chat.prefix, *chat.question(question)] for question in questions]
@@ -131,7 +139,7 @@ def _moments_of_own_text(
     progress.stage("writing text", None)
     texts = continue_prompts(raw, prompts, length, chat.end[0], progress, generator)
     progress.stage("statistics", len(prompts))
-    for prompt, text in zip(prompts, texts):
+    for prompt, text in zip(prompts, texts, strict=True):
         ids = torch.tensor([[*prompt, *text]], device=model.device)
         with torch.no_grad(), model.recording() as keys:
             raw.model(input_ids=ids, use_cache=False)

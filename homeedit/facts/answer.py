@@ -13,9 +13,7 @@ from homeedit.facts.words import (
     split_preposition,
 )
 
-TIME_PREPOSITIONS = frozenset(
-    "at on in from until till by since before after around during between for".split()
-)
+TIME_PREPOSITIONS = frozenset("at on in from until till by since before after around during between for".split())
 PLACE_VERBS = frozenset(
     "keep store locate hide park hang lie stand sit put leave lock find live work sleep be place"
     " mount pack situate pin stick tape attach bury stack plug tuck rest file wrap fix install"
@@ -24,8 +22,7 @@ PLACE_VERBS = frozenset(
 """Verbs whose "in", "on", "under" … says where something is."""
 _GIVING = frozenset("give lend send bring owe show sell donate pay write read explain hand pass".split())
 _GETTING = frozenset(
-    "borrow buy get rent hire order inherit receive collect fetch pick take steal purchase learn"
-    " lease hear".split()
+    "borrow buy get rent hire order inherit receive collect fetch pick take steal purchase learn lease hear".split()
 )
 _SETTING = frozenset(
     "set wash bake cook heat iron fry boil roast use add clean turn switch change tune connect need"
@@ -116,12 +113,7 @@ def _behind_object(words: list[str], phrase: VerbPhrase, at: int, spread: bool) 
     if timed:
         return timed
     manner = plain(words[-1])
-    if (
-        lemma in _TASTES
-        and manner in _MANNERS
-        and len(words) - at >= 3
-        and plain(words[at]) in POSSESSIVES | {"the"}
-    ):
+    if lemma in _TASTES and manner in _MANNERS and len(words) - at >= 3 and plain(words[at]) in POSSESSIVES | {"the"}:
         last = len(words) - (2 if plain(words[-2]) in ("well", "very", "extra") else 1)
         return last, last
     return None

@@ -17,8 +17,7 @@ from homeedit.facts.words import (
 
 Style = Literal["statement", "there", "agent", "imperative", "label"]
 TIME_STARTS = frozenset(
-    "every each once twice daily weekly monthly yearly fortnightly annually hourly today tomorrow"
-    " tonight".split()
+    "every each once twice daily weekly monthly yearly fortnightly annually hourly today tomorrow tonight".split()
 )
 """Words that begin an answer to "when" or "how often" without a preposition."""
 _INTENSIFIERS = frozenset("very too so highly badly slightly quite totally severely mildly".split())
@@ -132,18 +131,12 @@ def _after_be(words: list[str], at: int) -> tuple[int, str]:
         lemma = verbs.guess_lemma(word, "participle")
         if lemma in _NAMING | {"paint", "spell", "give"} or split_preposition(words, at + 1) or timed:
             return _chain(words, _particle(words, at + 1), lemma)
-        if (
-            following in ADVERBS | DETERMINERS | PLACE_ADVERBS
-            or _is_day(words, at + 1)
-            or following in PARTICLES
-        ):
+        if following in ADVERBS | DETERMINERS | PLACE_ADVERBS or _is_day(words, at + 1) or following in PARTICLES:
             return _chain(words, _particle(words, at + 1), lemma)
         return at, "be"
     if verbs.is_gerund(word):
         return _chain(words, _particle(words, at + 1), verbs.guess_lemma(word, "ing"))
-    adjectival = (
-        word.endswith(("able", "ible", "ful", "less", "ous", "ive", "ic", "ant", "ent")) and len(word) > 5
-    )
+    adjectival = word.endswith(("able", "ible", "ful", "less", "ous", "ive", "ic", "ant", "ent")) and len(word) > 5
     if adjectival and split_preposition(words, at + 1):
         return at + 1, word
     return at, "be"

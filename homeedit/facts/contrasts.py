@@ -26,9 +26,7 @@ class NearMiss:
     questions: tuple[str, ...]
 
 
-def near_misses(
-    fact: Fact | ParsedFact, avoid: Collection[str], *, seed: int, count: int = 4
-) -> list[NearMiss]:
+def near_misses(fact: Fact | ParsedFact, avoid: Collection[str], *, seed: int, count: int = 4) -> list[NearMiss]:
     """Up to ``count`` near misses of a fact, the same for the same seed.
 
     Words of the subject are swapped for words of the same kind ("back door code") and its head for
@@ -161,9 +159,7 @@ def _fallback(fact: Fact | ParsedFact, dice: random.Random) -> Iterator[tuple[st
     words = front.split()
     # A capital that questions keep inside a sentence is a name's; others only began the sentence.
     named = words[-1][:1].isupper() and any(f" {fact.subject}" in question for question in fact.questions)
-    kept = next(
-        (index + 1 for index in range(len(words) - 1, -1, -1) if words[index].endswith(("'s", "s'"))), 0
-    )
+    kept = next((index + 1 for index in range(len(words) - 1, -1, -1) if words[index].endswith(("'s", "s'"))), 0)
     if not kept and len(words) > 1 and "quality" in kinds_of(words[0]):
         kept = 1
     kinds = ("man", "woman") if named and not kept else _THINGS
@@ -189,11 +185,7 @@ def _near_miss(fact: Fact | ParsedFact, swapped: str) -> NearMiss:
         end = place + len(fact.subject)
         if end < len(question) and question[end].isalnum():
             continue
-        spoken = (
-            swapped
-            if question[place].isupper() or not swapped[:1].isupper()
-            else _lowered(fact.subject, swapped)
-        )
+        spoken = swapped if question[place].isupper() or not swapped[:1].isupper() else _lowered(fact.subject, swapped)
         questions.append(_article(question[:place], spoken) + question[end:])
         if len(questions) == 3:
             break

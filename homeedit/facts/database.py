@@ -57,9 +57,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     """Connect to an existing ledger, check that it is one and whole, and bring it to the newest schema."""
     _check_header(path)
     with translated(path):
-        connection = sqlite3.connect(
-            path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
-        )
+        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
         try:
             connection.row_factory = sqlite3.Row
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
@@ -83,9 +81,7 @@ def _check_header(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(100)
     except OSError as error:
-        raise HomeEditError(
-            f"The ledger {path} cannot be read: {error.strerror}.", "Check its permissions."
-        ) from error
+        raise HomeEditError(f"The ledger {path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     if not head.startswith(_MAGIC) or len(head) < 100:
         raise damaged(path, "it is empty" if not head else "it is not a SQLite database, or was cut off")
 
@@ -94,18 +90,13 @@ def _check_ours(path: Path, connection: sqlite3.Connection) -> None:
     version = schema_version(connection)
     if version > len(MIGRATIONS):
         raise HomeEditError(
-            f"The ledger {path} was written by a newer homeedit"
-            f" (schema {version}; this one knows {len(MIGRATIONS)}).",
+            f"The ledger {path} was written by a newer homeedit (schema {version}; this one knows {len(MIGRATIONS)}).",
             "It was left as it is. Update homeedit.",
         )
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     if owner != APPLICATION_ID:
-        raise HomeEditError(
-            f"The file {path} is a database, but not a homeedit ledger.", "It was left as it is."
-        )
-    page_size, pages = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "page_count")
-    )
+        raise HomeEditError(f"The file {path} is a database, but not a homeedit ledger.", "It was left as it is.")
+    page_size, pages = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "page_count"))
     if path.stat().st_size < page_size * pages:
         # Short on disk is normal while pages wait in the write-ahead log: only a full check can tell.
         problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]

@@ -16,9 +16,7 @@ from homeedit.facts.words import (
     plain,
 )
 
-_PLURAL_WORDS = frozenset(
-    "children people men women kids twins parents police we they you i scissors clothes".split()
-)
+_PLURAL_WORDS = frozenset("children people men women kids twins parents police we they you i scissors clothes".split())
 
 
 def looks_plural(phrase: str) -> bool:
@@ -47,11 +45,7 @@ def find_verb(words: Sequence[str], start: int = 0) -> int | None:
     for position in range(start, len(words)):
         word = plain(words[position])
         after = plain(words[position + 1]) if position + 1 < len(words) else ""
-        if (
-            position > start
-            and word in (RELATIVES if weak is None else SUBORDINATORS)
-            and "," not in words[position]
-        ):
+        if position > start and word in (RELATIVES if weak is None else SUBORDINATORS) and "," not in words[position]:
             skip_next = weak is None
             boundary = boundary or weak is not None
             continue
@@ -64,11 +58,7 @@ def find_verb(words: Sequence[str], start: int = 0) -> int | None:
             if weak is None:
                 return position
             previous = plain(words[position - 1])
-            return (
-                weak
-                if boundary or previous == "and" or words[weak:position][-1:][0].endswith(",")
-                else position
-            )
+            return weak if boundary or previous == "and" or words[weak:position][-1:][0].endswith(",") else position
         if weak is None and _is_weak(words, position, start):
             if skip_next:
                 skip_next = False
@@ -78,9 +68,7 @@ def find_verb(words: Sequence[str], start: int = 0) -> int | None:
 
 
 def has_head(words: Sequence[str]) -> bool:
-    return any(
-        plain(word) not in DETERMINERS | ADVERBS and plain(word) not in ("left", "right") for word in words
-    )
+    return any(plain(word) not in DETERMINERS | ADVERBS and plain(word) not in ("left", "right") for word in words)
 
 
 def _is_strong(word: str, after: str, words: Sequence[str], position: int) -> bool:
@@ -115,9 +103,7 @@ def _is_weak(words: Sequence[str], position: int, start: int) -> bool:
     phrase = " ".join(words[start:position])
     if verbs.lemma_of(word, "third"):
         noun = word in verbs.NOUN_LIKE and (verbs.is_base(after) or bool(verbs.lemma_of(after, "third")))
-        return not (noun and after not in DETERMINERS) and not (
-            looks_plural(phrase) and word in verbs.NOUN_LIKE
-        )
+        return not (noun and after not in DETERMINERS) and not (looks_plural(phrase) and word in verbs.NOUN_LIKE)
     if verbs.lemma_of(word, "past"):
         return word not in ("left", "fit", "cut", "set", "put") or previous not in DETERMINERS
     if verbs.lemma_of(word, "base"):

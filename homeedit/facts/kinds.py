@@ -20,9 +20,7 @@ _SMALL = "|".join(NUMBER_WORDS)
 _NUMBER = rf"(?:\d+(?:[.,]\d+)*|{_SMALL}|a|an|half an?|a few|several|a couple of)"
 _DAY = rf"(?:{'|'.join(DAYS)}|mon|tues?|wed|thurs?|thu|fri|sat|sun)s?"
 _MONTH = rf"(?:{'|'.join(MONTHS)})"
-_UNIT_OF_TIME = (
-    r"(?:seconds?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|fortnights?|nights?|evenings?)"
-)
+_UNIT_OF_TIME = r"(?:seconds?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|fortnights?|nights?|evenings?)"
 _UNIT = (
     r"(?:mm|cm|m|km|metres?|meters?|centimetres?|centimeters?|inch(?:es)?|feet|foot|ft|miles?|kilomet(?:re|er)s?"
     r"|square met(?:re|er)s?|kg|g|mg|grams?|kilograms?|kilos?|pounds?|lbs?|ounces?|oz|ml|cl|l|lit(?:re|er)s?"
@@ -63,7 +61,10 @@ _TARGET_RULES: tuple[tuple[TargetKind, str], ...] = (
     ("date", rf"^the {_ORDINAL}( day)?( of (the|each|every) (month|year))?$"),
     ("day", rf"^(the )?({_WHICH} )*{_DAY}\b"),
     ("day", r"^(the |last |next )?(weekends?|week|month|weekdays?|tomorrow|today|tonight|yesterday)\b"),
-    ("month", rf"^(last |next |early |late |mid-?|the (start|beginning|end|middle) of )?{_MONTH}( (19|20)\d\d)?$"),
+    (
+        "month",
+        rf"^(last |next |early |late |mid-?|the (start|end|middle) of )?{_MONTH}( (19|20)\d\d)?$",
+    ),
     ("year", r"^(the )?(1[5-9]|20)\d\d(s)?$"),
     ("season", rf"^(the |last |next |early |late )?({'|'.join(sorted(SEASONS))})( (of )?(19|20)\d\d)?$"),
     ("season", rf"^(the )?({'|'.join(sorted(DAY_PARTS))})s?$"),
@@ -100,13 +101,9 @@ _TALENTS: dict[TargetKind, frozenset[str]] = {
     "instrument": _INSTRUMENTS,
     "sport": _SPORTS,
 }
-_TITLES = frozenset(
-    "mr mrs ms miss dr doctor professor prof aunt uncle auntie sir madam mx sister father".split()
-)
+_TITLES = frozenset("mr mrs ms miss dr doctor professor prof aunt uncle auntie sir madam mx sister father".split())
 _FIXED_PLACES = frozenset({"shop", "room", "fixture", "transport"})
-_ROLE_WORDS = frozenset(
-    "owner boss chairman president captain leader parent friend partner contact person".split()
-)
+_ROLE_WORDS = frozenset("owner boss chairman president captain leader parent friend partner contact person".split())
 _LIVING = frozenset({"pet"})
 
 
@@ -120,10 +117,7 @@ def is_person_name(phrase: str) -> bool:
         return True
     kinds = set(kinds_of(first))
     if len(words) <= 3 and kinds & {"man", "woman"} and words[0][0].isupper():
-        return all(
-            word[0].isupper() or word in ("de", "van", "von", "da", "di", "bin", "al", "and")
-            for word in words
-        )
+        return all(word[0].isupper() or word in ("de", "van", "von", "da", "di", "bin", "al", "and") for word in words)
     return len(words) <= 2 and bool(kinds & {"parent", "grandparent"})
 
 
@@ -176,10 +170,6 @@ def subject_kind(subject: str, determiner: str = "") -> SubjectKind:
         return "pet"
     if set(kinds) & PERSON_GROUPS and not determiner and subject[0].isupper() and last == head:
         return "person"
-    if (
-        kinds
-        and kinds[0] in _FIXED_PLACES
-        or plain(last).split()[-1:] in (["house"], ["flat"], ["apartment"])
-    ):
+    if kinds and kinds[0] in _FIXED_PLACES or plain(last).split()[-1:] in (["house"], ["flat"], ["apartment"]):
         return "place"
     return "thing"

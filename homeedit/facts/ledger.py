@@ -170,16 +170,12 @@ class Ledger:
 
     def revisions(self, fact_id: str) -> list[Revision]:
         """Every wording of a fact, oldest first."""
-        rows = self._rows(
-            "SELECT * FROM revisions WHERE fact_id = ? ORDER BY revision", (parse_fact_id(fact_id),)
-        )
+        rows = self._rows("SELECT * FROM revisions WHERE fact_id = ? ORDER BY revision", (parse_fact_id(fact_id),))
         return [Revision(row["revision"], parsed_of(row), row["created"]) for row in rows]
 
     def refusals(self) -> dict[str, str]:
         """For each fact whose last compile failed: why."""
-        rows = self._rows(
-            "SELECT id, refused FROM facts WHERE refused IS NOT NULL AND removed = 0 ORDER BY id"
-        )
+        rows = self._rows("SELECT id, refused FROM facts WHERE refused IS NOT NULL AND removed = 0 ORDER BY id")
         return {f"f{row['id']}": row["refused"] for row in rows}
 
     def set_enabled(self, fact_ids: Iterable[str], enabled: bool) -> None:
@@ -193,9 +189,7 @@ class Ledger:
         number = parse_fact_id(fact_id)
         with self._change() as connection:
             if not purge:
-                self._update(
-                    connection, fact_id, "removed = 1, enabled = 0, patch = NULL, changed = ?", (timestamp(),)
-                )
+                self._update(connection, fact_id, "removed = 1, enabled = 0, patch = NULL, changed = ?", (timestamp(),))
                 return
             # Also a fact that was removed before can be purged.
             if connection.execute("DELETE FROM facts WHERE id = ?", (number,)).rowcount == 0:
@@ -236,9 +230,7 @@ class Ledger:
             )
 
     @staticmethod
-    def _update(
-        connection: sqlite3.Connection, fact_id: str, assignment: str, values: tuple[object, ...]
-    ) -> None:
+    def _update(connection: sqlite3.Connection, fact_id: str, assignment: str, values: tuple[object, ...]) -> None:
         query = f"UPDATE facts SET {assignment} WHERE id = ? AND removed = 0"
         if connection.execute(query, (*values, parse_fact_id(fact_id))).rowcount == 0:
             raise no_such_fact(fact_id)
@@ -331,9 +323,7 @@ class Ledger:
 
     def builds(self, base: str | None = None) -> list[BuildRecord]:
         """The recorded builds, oldest first, of one base or of all."""
-        rows = self._rows(
-            "SELECT * FROM builds WHERE ? IS NULL OR base = ? ORDER BY base, number", (base, base)
-        )
+        rows = self._rows("SELECT * FROM builds WHERE ? IS NULL OR base = ? ORDER BY base, number", (base, base))
         return [
             BuildRecord(
                 row["base"],

@@ -108,19 +108,11 @@ def _refuse_question(text: str) -> None:
     words = [plain(word) for word in text.split()]
     asks = text.endswith("?")
     if words[0] in QUESTION_WORDS and len(words) > 1:
-        asks = (
-            asks
-            or words[1] in verbs.BE | verbs.DO | verbs.MODALS | verbs.HAVE
-            or words[0] in ("whose", "why")
-        )
+        asks = asks or words[1] in verbs.BE | verbs.DO | verbs.MODALS | verbs.HAVE or words[0] in ("whose", "why")
     opens = verbs.BE | verbs.DO | verbs.MODALS
     if words[0] in opens and len(words) > 2 and not asks:
         commands = words[1] in ("not", "never") or words[0] == "do"
-        asks = (
-            not commands
-            and find_verb(text.split(), 1) is None
-            and words[1] in DETERMINERS | {"you", "i", "we"}
-        )
+        asks = not commands and find_verb(text.split(), 1) is None and words[1] in DETERMINERS | {"you", "i", "we"}
     if asks:
         raise _wrong(
             "This is a question; a fact is a statement.",
@@ -172,8 +164,7 @@ def _split_as_told(statement: str, prompt: str | None, target: str | None) -> tu
         if not statement.startswith(prompt) or not statement[len(prompt) :].startswith(" "):
             raise _wrong(
                 f'The sentence does not begin with the prompt "{prompt}".',
-                "The prompt is the sentence up to the answer, word for word. Give --target too to say both"
-                " freely.",
+                "The prompt is the sentence up to the answer, word for word. Give --target too to say both freely.",
             )
         return prompt, statement[len(prompt) :].strip()
     if target is not None and prompt is None:
@@ -213,9 +204,7 @@ def _subject(statement: str, prompt: str, subject: str | None, clause: Clause | 
     raise _not_understood(statement, clause, prompt=prompt)
 
 
-def _ask(
-    statement: str, subject: str, prompt: str, target: str, clause: Clause | None
-) -> tuple[str, tuple[str, ...]]:
+def _ask(statement: str, subject: str, prompt: str, target: str, clause: Clause | None) -> tuple[str, tuple[str, ...]]:
     """Relation and questions; a statement the rules cannot read gets plain ones about its subject."""
     if clause is not None and clause.prompt == prompt and clause.target == target:
         if clause.subject == subject:

@@ -14,7 +14,7 @@ from homeedit.facts import phrasings_doing as doing
 from homeedit.facts.answer import PLACE_VERBS
 from homeedit.facts.kinds import TIME_KINDS
 from homeedit.facts.scene import Scene
-from homeedit.facts.verbs import is_participle
+from homeedit.facts.verbs import is_base, is_participle
 from homeedit.facts.words import ADJECTIVES
 
 Test = Callable[[Scene], bool]
@@ -39,12 +39,9 @@ def _relation(name: str, templates: tuple[str, ...], *tests: Test, indirect: boo
 
 _MOTION = frozenset("go lead travel fly drive move bring take run walk send post ride sail".split())
 _RIDING = _MOTION | {"come", "get", "commute", "arrive", "leave"}
-_VEHICLES = frozenset(
-    "train bus tram ferry flight plane boat bike bicycle car taxi scooter foot underground".split()
-)
+_VEHICLES = frozenset("train bus tram ferry flight plane boat bike bicycle car taxi scooter foot underground".split())
 _WITHOUT_PLACE = frozenset(
-    "measure end depend believe good bad interested specialise pay charge write consist result run"
-    " come".split()
+    "measure end depend believe good bad interested specialise pay charge write consist result run come".split()
 )
 """Verbs whose "in" or "at" does not say where."""
 _NO_PLACES = frozenset("charge sale use cash order time".split())
@@ -129,9 +126,7 @@ def _is_a_role(scene: Scene) -> bool:
 
 def _forbids(scene: Scene) -> bool:
     clause = scene.clause
-    return (
-        bool(clause.negation) and clause.auxiliary in _ALLOWING and clause.lemma != "be" and not _timed(scene)
-    )
+    return bool(clause.negation) and clause.auxiliary in _ALLOWING and clause.lemma != "be" and not _timed(scene)
 
 
 def _sets(scene: Scene) -> bool:
@@ -161,11 +156,7 @@ def _dislikes(scene: Scene) -> bool:
 
 
 def _colour(scene: Scene) -> bool:
-    return (
-        scene.target_kind == "colour"
-        and "colo" not in scene.fields["noun"]
-        and "favourite" not in scene.heads
-    )
+    return scene.target_kind == "colour" and "colo" not in scene.fields["noun"] and "favourite" not in scene.heads
 
 
 def _has_allergy(scene: Scene) -> bool:
@@ -175,6 +166,10 @@ def _has_allergy(scene: Scene) -> bool:
 def _state(scene: Scene) -> bool:
     target = scene.clause.target
     return " " not in target and target.islower() and (is_participle(target) or target in ADJECTIVES)
+
+
+def _infinitive(scene: Scene) -> bool:
+    return is_base(scene.clause.target.split()[0])
 
 
 def _howto(scene: Scene) -> bool:
@@ -200,7 +195,8 @@ _PEOPLE = ("person", "role", "group")
 
 RELATIONS: tuple[Relation, ...] = (
     _relation("asked", being.ASKED_ONLY, _about_circumstance, _not(_person)),
-    _relation("purpose", being.PURPOSE, _style("imperative"), _preposition("to", "for")),
+    _relation("purpose", being.PURPOSE, _style("imperative", "agent"), _preposition("to"), _infinitive),
+    _relation("purpose", being.PURPOSE, _style("imperative"), _preposition("for")),
     _relation("purpose", being.PURPOSE, _verb("be"), _preposition("for"), _not(_target("duration"))),
     _relation("howto", doing.HOW, _howto),
     _relation("call", ("[Who]?",), _style("imperative"), _not(_with_object), _person),
@@ -216,9 +212,7 @@ RELATIONS: tuple[Relation, ...] = (
     _relation("deadline", doing.DEADLINE, _timed, _preposition("until", "till", "by", "since")),
     _relation("time", doing.TIME, _timed),
     _relation("duration", doing.DURATION, _target("duration"), _preposition("for")),
-    _relation(
-        "duration", doing.DURATION, _target("duration"), _preposition(""), _verb("be", "take", "last", "need")
-    ),
+    _relation("duration", doing.DURATION, _target("duration"), _preposition(""), _verb("be", "take", "last", "need")),
     _relation("code", being.CODE, _identity, _secret),
     _relation("role", being.ROLE, _identity, _is_a_role),
     _relation("colour", being.COLOUR, _identity, _colour),
@@ -241,9 +235,7 @@ RELATIONS: tuple[Relation, ...] = (
     _relation("vehicle", doing.VEHICLE, _rides, _preposition("by", "on")),
     _relation("weight", ("[How much]?",), _verb("weigh", "cost"), _preposition("")),
     _relation("hold", doing.HOLD, _verb("hold", "fit", "sleep"), _preposition("")),
-    _relation(
-        "heat", doing.HEAT, _target("temperature"), _preposition("at", "above", "below"), _not(_verb("be"))
-    ),
+    _relation("heat", doing.HEAT, _target("temperature"), _preposition("at", "above", "below"), _not(_verb("be"))),
     _relation("place", being.PLACE, _place, _kept),
     _relation("where", being.WHERE, _place),
     _relation("contents", being.CONTENTS, _verb("contain", "hide"), _preposition("")),

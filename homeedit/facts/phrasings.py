@@ -86,9 +86,10 @@ PRICE = (
     "!h:bill,!live_subject|What is the price of {topic}?",
     "How much do we pay for {topic}?",
     "identity|How high {be} {topic}?",
-    "!identity|What {do} {topic} cost?",
+    "v:cost+!live_subject|What {do} {topic} cost?",
     "I have to pay {topic}. How much is it?",
-    "How much money do we need for {topic}?",
+    "!live_subject|How much money do we need for {topic}?",
+    "live_subject|How much money {do} {topic} {lemma}?",
 )
 
 CODE = (

@@ -61,7 +61,7 @@ TIME = (
     "h:collected|When should I put out {topic}?",
     "h:collected|What day should I put out {topic}?",
     "past+passive+!v:bear,!v:build,!v:buy|When did we last {lemma} {topic}?",
-    "past+passive+!v:bear,!v:build,!v:buy|When was the last time {topic} was {done}?",
+    "past+passive+!v:bear,!v:build,!v:buy|When was the last time {topic} {was} {done}?",
     "v:build|What year {be} {topic} from?",
     "v:bear|When {be} {owned} birthday?",
     "v:bear|What is {owned} date of birth?",

@@ -49,9 +49,7 @@ def questions_of(clause: Clause) -> tuple[str, tuple[str, ...]]:
     found: dict[str, str] = {}
     for template in (*relation.templates, *(INDIRECT if relation.indirect else ())):
         for question in _fill(scene, template, tags, leading):
-            found.setdefault(
-                re.sub(r"\W+", " ", question.lower().replace("what's", "what is")).strip(), question
-            )
+            found.setdefault(re.sub(r"\W+", " ", question.lower().replace("what's", "what is")).strip(), question)
         if len(found) >= MOST_QUESTIONS:
             break
     return relation.name, tuple(found.values())[:MOST_QUESTIONS]
@@ -177,10 +175,7 @@ def _tags(scene: Scene) -> frozenset[str]:
         clause.style,
     }
     tags |= {f"h:{kind}" for kind in scene.heads}
-    simple = (
-        fields["topic"] in (f"the {fields['bare']}", f"our {fields['bare']}")
-        and fields["bare"] == fields["noun"]
-    )
+    simple = fields["topic"] in (f"the {fields['bare']}", f"our {fields['bare']}") and fields["bare"] == fields["noun"]
     live = scene.subject_kind in ("person", "role", "group", "pet")
     target_words = clause.target.lower().split()
     flags = {
@@ -235,6 +230,7 @@ def _more_fields(scene: Scene) -> dict[str, str]:
         "Be": fields["be"].capitalize(),
         "aux": clause.auxiliary if clause.auxiliary not in ("", "'s") else "is",
         "verb": clause.verb,
+        "was": "were" if fields["be"] == "are" else "was",
         "prep": clause.preposition,
         "until": clause.preposition or "until",
         "Until": (clause.preposition or "until").capitalize(),

@@ -58,20 +58,14 @@ def _read_there(words: list[str], target_at: int | None) -> Clause | None:
     begin, _ = skip_adverbs(words, 2)
     for position in range(begin + 1, len(words) - 1):
         length = split_preposition(words, position)
-        if (
-            length
-            and plain(words[position]) not in ("of", "for", "with", "to")
-            and has_head(words[begin:position])
-        ):
+        if length and plain(words[position]) not in ("of", "for", "with", "to") and has_head(words[begin:position]):
             if position + length >= len(words):
                 return None
             phrase = VerbPhrase(plain(words[1]), plain(words[1]), "", "", "be", False, 1, position)
             at = target_at if target_at is not None else position + length
             if at <= position:
                 return None
-            return _build(
-                "there", words, begin, position, phrase, position if at == position + length else at, at
-            )
+            return _build("there", words, begin, position, phrase, position if at == position + length else at, at)
     return None
 
 
@@ -111,51 +105,43 @@ def _read_lead(words: list[str], target_at: int | None) -> Clause | None:
 
 
 def _with_lead(words: list[str], end: int, inner: Clause) -> Clause | None:
+    """Put the circumstance back before the clause; it may name what the sentence is about."""
     lead = " ".join(words[:end])
-    prompt = f"{lead} {inner.prompt}".strip()
-    fields = {name: getattr(inner, name) for name in Clause.__slots__}
-    vague = plain(inner.subject) in PRONOUN_ACTORS
-    if vague or (inner.style == "imperative" and plain(words[0]) in ("to", "if", "when", "whenever")):
-        # What it is about stands in the circumstance: "To reset the boiler, press …".
-        begin = 2 if plain(words[0]) == "to" else 1
-        stop = end
-        if plain(words[0]) in ("if", "when", "whenever"):
-            stop = find_verb(words[begin:end]) or stop
-            stop = stop + begin if stop != end else stop
-        topic_words = words[begin:stop]
-        while len(topic_words) > 1 and plain(topic_words[0]) in DETERMINERS | verbs.DO | {
-            "off",
-            "on",
-            "up",
-            "down",
-            "out",
-        }:
-            topic_words = topic_words[1:]
-        for index in range(1, len(topic_words)):
-            if plain(topic_words[index]) in PREPOSITIONS - {"of"}:
-                topic_words = topic_words[:index]
-                break
-        subject = " ".join(topic_words).strip(",")
-        if not subject:
-            return None
-        fields |= {"subject": subject, "topic": topic_of("", subject, first=False)}
-    fields |= {"lead": lead, "prompt": prompt}
-    return Clause(**fields)
+    subject, topic = inner.subject, inner.topic
+    conditional = plain(words[0]) in ("to", "if", "when", "whenever")
+    if plain(inner.subject) in PRONOUN_ACTORS or (inner.style == "imperative" and conditional):
+        subject = _subject_of_circumstance(words, end)
+        topic = topic_of("", subject, first=False) if subject else ""
+    if not subject:
+        return None
+    return replace(inner, lead=lead, subject=subject, topic=topic, prompt=f"{lead} {inner.prompt}".strip())
+
+
+def _subject_of_circumstance(words: list[str], end: int) -> str:
+    """The noun in "To reset the boiler, …", "If the alarm rings, …" or "On Mondays …"."""
+    begin, stop = (2 if plain(words[0]) == "to" else 1), end
+    if plain(words[0]) in ("if", "when", "whenever"):
+        verb = find_verb(words[begin:end])
+        stop = begin + verb if verb else end
+    topic_words = words[begin:stop]
+    small = DETERMINERS | verbs.DO | {"off", "on", "up", "down", "out"}
+    while len(topic_words) > 1 and plain(topic_words[0]) in small:
+        topic_words = topic_words[1:]
+    for index in range(1, len(topic_words)):
+        if plain(topic_words[index]) in PREPOSITIONS - {"of"}:
+            topic_words = topic_words[:index]
+            break
+    return " ".join(topic_words).strip(",")
+
+
+_OPENERS = frozenset({"please", "always", "never", "do", "don't", "not", "remember"})
+_AWAY = frozenset({"off", "on", "out", "up", "down", "away"})
 
 
 def _read_imperative(words: list[str], target_at: int | None, spread: bool = True) -> Clause | None:
     at = 0
     negation = ""
-    while at < len(words) - 1 and plain(words[at]) in (
-        "please",
-        "always",
-        "never",
-        "do",
-        "don't",
-        "not",
-        "remember",
-        "to",
-    ):
+    while at < len(words) - 1 and (plain(words[at]) in _OPENERS or (at and plain(words[at]) == "to")):
         if plain(words[at]) in ("never", "don't", "not"):
             negation = "never" if plain(words[at]) == "never" else "not"
         at += 1
@@ -164,12 +150,10 @@ def _read_imperative(words: list[str], target_at: int | None, spread: bool = Tru
     if not verbs.lemma_of(verb, "base") or find_verb(words, at) is not None and not negation:
         return None
     named = words[at + 1 : at + 2] and (words[at + 1][0].isupper() or words[at + 1][0].isdigit())
-    if following not in DETERMINERS | {"off", "on", "out", "up", "down", "away"} and not named and not at:
+    if following not in DETERMINERS | _AWAY | {"it", "them"} and not named and not at:
         return None
-    begin = at + 2 if following in ("off", "on", "out", "up", "down", "away") else at + 1
-    phrase = VerbPhrase(
-        "", "should", negation, " ".join([verb, *words[at + 1 : begin]]), verb, False, at, begin
-    )
+    begin = at + 2 if following in _AWAY else at + 1
+    phrase = VerbPhrase("", "should", negation, " ".join([verb, *words[at + 1 : begin]]), verb, False, at, begin)
     return _object_clause("imperative", words, phrase, target_at, "I", spread)
 
 
@@ -178,13 +162,9 @@ def _read_agent(words: list[str], target_at: int | None) -> Clause | None:
     if actor not in PRONOUN_ACTORS or len(words) < 3:
         return None
     start, _ = skip_adverbs(words, 1)
-    phrase = read_verb_phrase(
-        words, start, plural=actor != "one" and not actor.startswith("every"), actor=actor
-    )
+    phrase = read_verb_phrase(words, start, plural=actor != "one" and not actor.startswith("every"), actor=actor)
     if phrase.finite in verbs.BE or not (
-        phrase.auxiliary in verbs.MODALS
-        or verbs.lemma_of(phrase.finite, "base")
-        or phrase.auxiliary in ("do", "did")
+        phrase.auxiliary in verbs.MODALS or verbs.lemma_of(phrase.finite, "base") or phrase.auxiliary in ("do", "did")
     ):
         return None
     return _object_clause("agent", words, phrase, target_at, "I" if actor == "i" else actor)
@@ -210,9 +190,7 @@ def _object_clause(
     clause = _build(style, words, begin, stop, phrase, found[0], found[1])
     if not clause:
         return None
-    fields = {name: getattr(clause, name) for name in Clause.__slots__}
-    said = " ".join(words[phrase.end : found[0]])
-    return Clause(**(fields | {"actor": actor, "object": said}))
+    return replace(clause, actor=actor, object=" ".join(words[phrase.end : found[0]]))
 
 
 def _read_statement(words: list[str], target_at: int | None) -> Clause | None:
@@ -229,16 +207,7 @@ def _read_statement(words: list[str], target_at: int | None) -> Clause | None:
     phrase = read_verb_phrase(words, verb, plural=looks_plural(subject))
     never = next((plain(word) for word in words[stop:verb] if plain(word) in NEGATIONS), "")
     if never:
-        phrase = VerbPhrase(
-            phrase.finite,
-            phrase.auxiliary,
-            never,
-            phrase.words,
-            phrase.lemma,
-            phrase.passive,
-            phrase.start,
-            phrase.end,
-        )
+        phrase = replace(phrase, negation=never)
     found = find_answer(words, phrase)
     if target_at is not None:
         length = found[1] - found[0] if found and found[1] == target_at else 0
@@ -260,11 +229,7 @@ def _preposition_before(words: list[str], start: int, target_at: int) -> int:
 def _read_short_form(words: list[str], target_at: int | None) -> Clause | None:
     """ "The key's in the bowl": the verb hides in the subject's last word."""
     for position, word in enumerate(words[:-1]):
-        if (
-            word.lower().endswith("'s")
-            and split_preposition(words, position + 1)
-            and has_head(words[: position + 1])
-        ):
+        if word.lower().endswith("'s") and split_preposition(words, position + 1) and has_head(words[: position + 1]):
             length = split_preposition(words, position + 1)
             at = position + 1 + length
             if at >= len(words) or (target_at is not None and target_at != at):
@@ -272,9 +237,7 @@ def _read_short_form(words: list[str], target_at: int | None) -> Clause | None:
             spelled = [*words[:position], word[:-2], *words[position + 1 :]]
             phrase = VerbPhrase("is", "is", "", "", "be", False, position + 1, position + 1)
             clause = _build("statement", spelled, 0, position + 1, phrase, position + 1, at)
-            if clause:
-                fields = {name: getattr(clause, name) for name in Clause.__slots__}
-                return Clause(**(fields | {"prompt": " ".join(words[:at])}))
+            return clause and replace(clause, prompt=" ".join(words[:at]))
     return None
 
 
@@ -341,9 +304,16 @@ _PERSON_VERBS = frozenset(
 POSSESSIVE_ALL = frozenset({"the", "my", "our", "your", "their", "his", "her", "of"})
 
 
+_PAYING = frozenset("cost charge pay earn get owe".split())
+
+
 def kind_of_target(clause: Clause) -> TargetKind:
     """The kind of the clause's target; a bare small number after "at" is a time."""
     kind = target_kind(clause.target)
+    if kind == "measure" and "pound" in clause.target and clause.lemma in _PAYING:
+        return "money"
+    if clause.preposition == "in" and re.match(r"(19|20)\d\d\b", clause.target):
+        return "year"
     if clause.preposition not in (
         "",
         "at",

@@ -60,9 +60,7 @@ def parse_fact_id(text: str) -> int:
     """The number in ``f3`` or ``3``; raises ``HomeEditError`` (exit code 2) for anything else."""
     match = re.fullmatch(r"\s*[fF]?([1-9][0-9]{0,17})\s*", text, re.ASCII)
     if not match:
-        raise HomeEditError(
-            f'"{text}" is not the id of a fact.', "Ids look like f3: see homeedit fact list", USAGE
-        )
+        raise HomeEditError(f'"{text}" is not the id of a fact.', "Ids look like f3: see homeedit fact list", USAGE)
     return int(match[1])
 
 
@@ -90,8 +88,7 @@ def written(parsed: ParsedFact) -> tuple[str, ...]:
 def spelled(parsed: ParsedFact) -> dict[str, Any]:
     """The fields that a wording and a fact share."""
     return {
-        name: getattr(parsed, name)
-        for name in ("sentence", "subject", "prompt", "target", "questions", "relation")
+        name: getattr(parsed, name) for name in ("sentence", "subject", "prompt", "target", "questions", "relation")
     }
 
 

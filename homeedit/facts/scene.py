@@ -154,8 +154,7 @@ def scene_of(clause: Clause) -> Scene:
     if simple and "secret" in heads and len(bare.split()) > 1:
         fields |= {"modifier": bare.rsplit(" ", 1)[0], "head": bare.rsplit(" ", 1)[1]}
     if clause.passive and any(
-        is_participle(word) and guess_lemma(word, "participle") == clause.lemma
-        for word in clause.verb.split()
+        is_participle(word) and guess_lemma(word, "participle") == clause.lemma for word in clause.verb.split()
     ):
         fields |= {"done": participle(clause.lemma), "doing": gerund(clause.lemma)}
     elif clause.lemma != "be" and clause.lemma.isalpha():
@@ -231,9 +230,7 @@ def embedded(scene: Scene, asking: str, *, strand: bool) -> str:
         actor = "I"
     else:
         said = clause.stated
-    return " ".join(
-        part for part in (asking, actor, *said.split(), preposition, _circumstance(clause)) if part
-    )
+    return " ".join(part for part in (asking, actor, *said.split(), preposition, _circumstance(clause)) if part)
 
 
 def _circumstance(clause: Clause) -> str:

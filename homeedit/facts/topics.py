@@ -14,13 +14,7 @@ def topic_of(determiner: str, subject: str, *, first: bool) -> str:
     if plain(subject) in ("nobody", "everyone", "everybody", "someone"):
         return plain(subject)
     head = subject.split()[0] if subject.split() else ""
-    if (
-        first
-        and not determiner
-        and head[:1].isupper()
-        and head[1:] == head[1:].lower()
-        and _is_common(subject)
-    ):
+    if first and not determiner and head[:1].isupper() and head[1:] == head[1:].lower() and _is_common(subject):
         subject = subject[0].lower() + subject[1:]
         head = subject.split()[0]
     if determiner in ("a", "an", "some", "any"):
@@ -33,10 +27,7 @@ def topic_of(determiner: str, subject: str, *, first: bool) -> str:
 @cache
 def _common_words() -> frozenset[str]:
     return frozenset(word for phrase in index() for word in phrase.split()) - {
-        word
-        for phrase, kinds in index().items()
-        if {"man", "woman", "surname"} & set(kinds)
-        for word in phrase.split()
+        word for phrase, kinds in index().items() if {"man", "woman", "surname"} & set(kinds) for word in phrase.split()
     }
 
 
@@ -53,20 +44,12 @@ def _takes_article(subject: str) -> bool:
     head = re.split(r" (?:in|of|on|at|from|for|with|to) ", subject)[0]
     if subject_kind(subject) == "person" or plain(subject.split()[0]) in PRONOUN_ACTORS or head[:1].isdigit():
         return False
-    if re.match(r"[A-Z]\S*( [A-Z]\S*)*('s|s') ", head) or is_person_name(
-        re.split(r"'s? ", head)[0].capitalize()
-    ):
+    if re.match(r"[A-Z]\S*( [A-Z]\S*)*('s|s') ", head) or is_person_name(re.split(r"'s? ", head)[0].capitalize()):
         return False
     kinds = set(head_kinds(head))
-    if (
-        kinds & {"man", "woman", "surname", "parent", "grandparent"}
-        or "routine" in kinds
-        and len(head.split()) == 1
-    ):
+    if kinds & {"man", "woman", "surname", "parent", "grandparent"} or "routine" in kinds and len(head.split()) == 1:
         return False
-    if re.search(
-        r" (day|practice|school|church|time|money|breakfast|lunch|dinner|supper)$", " " + head.lower()
-    ):
+    if re.search(r" (day|practice|school|church|time|money|breakfast|lunch|dinner|supper)$", " " + head.lower()):
         return False
     if verbs.is_gerund(head) or head.lower().removesuffix("s") in (*DAYS, *MONTHS):
         return False

@@ -64,7 +64,8 @@ store stretch study subscribe suffer supply support suit switch tape taste tend 
 touch train transfer translate travel treat trim tune turn type unlock unplug update use vaccinate
 vacuum visit volunteer wait walk want warm wash waste watch water weed weigh welcome wipe wish work
 worry wrap yell nickname ground tap tighten taper total ship swap drain deposit rotate clip cycle
-descale ventilate air dispense hook mount nail fertilise fertilize sharpen fuel cater babysit tutor jiggle wiggle twist slide hibernate arm disarm bath
+descale ventilate air dispense hook mount nail fertilise fertilize sharpen fuel cater babysit tutor
+jiggle wiggle twist slide hibernate arm disarm bath
 coach commute
 """.split()
 
@@ -83,9 +84,7 @@ NOUN_LIKE = frozenset(
 )
 """Third-person forms that are as often plural nouns ("the kitchen lights turn off")."""
 
-_ING_NOUNS = frozenset(
-    "ceiling wiring clothing bedding string evening morning thing ring king spring".split()
-)
+_ING_NOUNS = frozenset("ceiling wiring clothing bedding string evening morning thing ring king spring".split())
 
 
 def third_person(lemma: str) -> str:
@@ -190,9 +189,7 @@ def _without_ending(word: str, ending: str) -> str:
     stem = word.removesuffix(ending)
     if len(stem) > 2 and stem[-1] == stem[-2] and stem[-1] not in "lsz":
         return stem[:-1]
-    if stem.endswith(
-        ("c", "v", "u", "z", "at", "iz", "is", "dg", "rg", "ng", "as", "os", "us", "in", "ir", "ur")
-    ):
+    if stem.endswith(("c", "v", "u", "z", "at", "iz", "is", "dg", "rg", "ng", "as", "os", "us", "in", "ir", "ur")):
         return stem + "e"
     return stem
 
@@ -202,12 +199,7 @@ def is_participle(word: str) -> bool:
     word = word.lower()
     if lemma_of(word, "participle"):
         return True
-    return (
-        len(word) > 4
-        and word.endswith("ed")
-        and word.isalpha()
-        and word not in ("hundred", "sacred", "naked")
-    )
+    return len(word) > 4 and word.endswith("ed") and word.isalpha() and word not in ("hundred", "sacred", "naked")
 
 
 def is_gerund(word: str) -> bool:

@@ -18,8 +18,7 @@ _GROUPS = {
     " Kowalski, Okafor, Tanaka, Larsson, Fischer, Hughes, Marino, Petrov, Dubois, Haddad, Lind, Carter,"
     " Weiss, Costa",
     "parent": "mum, dad, mama, papa, mom, daddy, mummy, mommy",
-    "grandparent": "grandma, grandpa, granny, grandad, oma, opa, nana, grandmother, grandfather, nan,"
-    " granddad",
+    "grandparent": "grandma, grandpa, granny, grandad, oma, opa, nana, grandmother, grandfather, nan, granddad",
     "relative": "brother, sister, uncle, aunt, cousin, nephew, niece, son, daughter, mother, father,"
     " husband, wife, stepson, stepdaughter, godmother, godfather, mother-in-law, father-in-law,"
     " brother-in-law, sister-in-law",
@@ -46,8 +45,7 @@ _GROUPS = {
     " box, tablet, laptop, phone, elevator, garden shed, gun cabinet, mailbox, key safe, padlock, cabin,"
     " boat, barn, workshop, burglar alarm, alarm system, parental control, tv, computer, ipad, sim card,"
     " bank card, credit card",
-    "network": "wifi, wi-fi, wlan, guest wifi, guest wi-fi, guest network, wi-fi network, wifi network,"
-    " internet",
+    "network": "wifi, wi-fi, wlan, guest wifi, guest wi-fi, guest network, wi-fi network, wifi network, internet",
     "secret": "code, PIN, password, passcode, combination, access code, pin code, entry code, passphrase",
     "room": "kitchen, bathroom, bedroom, living room, dining room, laundry room, hall, hallway, cellar,"
     " basement, attic, garage, shed, pantry, study, office, guest room, nursery, playroom, corridor, loft,"
@@ -116,8 +114,7 @@ _GROUPS = {
     "collected": "garbage, rubbish, trash, recycling, paper, glass, laundry, parcel, mail, compost, garden"
     " waste, yellow bin, green bin, blue bin, brown bin, black bin, organic waste, bulky waste, paper bin,"
     " newspaper, milk",
-    "transport": "bus, train, tram, ferry, school bus, night bus, airport bus, underground, taxi, plane,"
-    " flight",
+    "transport": "bus, train, tram, ferry, school bus, night bus, airport bus, underground, taxi, plane, flight",
     "shop": "bakery, butcher's, pharmacy, supermarket, market, library, post office, bank, swimming pool,"
     " gym, school, kindergarten, nursery school, hair salon, recycling centre, garden centre, bookshop,"
     " town hall, hospital, restaurant, pizzeria, cinema, museum, zoo, church, garage, shop, store, cafe,"
@@ -134,8 +131,7 @@ _GROUPS = {
     " guitar, towel, bath mat, stool, picture frame, coat rack, cabinet, bench, fireplace, grandfather"
     " clock, paint, wallpaper, plant, cactus, orchid, roof, window, floor, tiles, fence, pool, pond,"
     " hedge, lawn, apple tree, cherry tree, rose, sandpit",
-    "container": "box, tin, bag, basket, jar, folder, drawer, bin, case, crate, bottle, can, tube, chest,"
-    " pouch",
+    "container": "box, tin, bag, basket, jar, folder, drawer, bin, case, crate, bottle, can, tube, chest, pouch",
     "toy": "doll, teddy bear, teddy, train set, building blocks, board game, puzzle, football, chess set,"
     " playing cards, toy car, dollhouse, paint box, crayons, colouring book, kite, marbles, video game",
     "weekday": "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday",

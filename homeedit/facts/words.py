@@ -2,9 +2,7 @@
 
 ARTICLES = frozenset({"the", "a", "an"})
 POSSESSIVES = frozenset({"my", "our", "your", "his", "her", "its", "their"})
-DETERMINERS = (
-    ARTICLES | POSSESSIVES | {"this", "that", "these", "those", "some", "both", "all", "any", "each"}
-)
+DETERMINERS = ARTICLES | POSSESSIVES | {"this", "that", "these", "those", "some", "both", "all", "any", "each"}
 PRONOUN_ACTORS = frozenset({"we", "i", "you", "they", "everyone", "everybody", "one"})
 """Who does something in a sentence that is about something else: "We keep the candles in …"."""
 VAGUE = frozenset({"it", "he", "she", "they", "this", "that", "these", "those", "there", "here"})
@@ -68,12 +66,8 @@ MONTHS = (
     "january february march april may june july august september october november december"
     " jan feb mar apr jun jul aug sep sept oct nov dec".split()
 )
-SEASONS = frozenset(
-    "spring summer autumn fall winter easter christmas advent ramadan eid hanukkah diwali".split()
-)
-DAY_PARTS = frozenset(
-    "morning afternoon evening night noon midnight midday dawn dusk lunchtime bedtime".split()
-)
+SEASONS = frozenset("spring summer autumn fall winter easter christmas advent ramadan eid hanukkah diwali".split())
+DAY_PARTS = frozenset("morning afternoon evening night noon midnight midday dawn dusk lunchtime bedtime".split())
 COLOURS = frozenset(
     "red blue green yellow black white brown orange purple pink grey gray silver gold golden beige"
     " turquoise navy violet cream maroon teal bronze ivory".split()

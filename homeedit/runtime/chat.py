@@ -40,9 +40,7 @@ class ChatFormat:
 
         # The same environment as transformers uses; the sandbox because a template is code from a file.
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        environment.globals.update(
-            raise_exception=_refuse, strftime_now=lambda form: datetime.now().strftime(form)
-        )
+        environment.globals.update(raise_exception=_refuse, strftime_now=lambda form: datetime.now().strftime(form))
         self._names = {"bos_token": bos, "eos_token": eos, "add_generation_prompt": True}
         self._tokenize = tokenize
         self._special_text = special_text

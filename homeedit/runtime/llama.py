@@ -101,12 +101,10 @@ class Runtime:
         return self._format.tokens(question)
 
     def tokens(self, text: str, *, special: bool = False) -> list[int]:
-        """Token ids of plain text, nothing added; ``special``: the texts of special tokens are those tokens."""
+        """Token ids of a text, nothing added; ``special``: the texts of special tokens are those tokens."""
         data = text.encode("utf-8", errors="replace")
         buffer = (self._llama.llama_token * (len(data) + 8))()
-        count = self._llama.llama_tokenize(
-            self._vocabulary, data, len(data), buffer, len(buffer), False, special
-        )
+        count = self._llama.llama_tokenize(self._vocabulary, data, len(data), buffer, len(buffer), False, special)
         if count < 0:
             raise HomeEditError("llama.cpp could not split the text into tokens.")
         return list(buffer[:count])
@@ -119,9 +117,7 @@ class Runtime:
         size = 64 * len(tokens)
         for _ in range(2):
             buffer = ctypes.create_string_buffer(size)
-            count = self._llama.llama_detokenize(
-                self._vocabulary, ids, len(tokens), buffer, size, False, False
-            )
+            count = self._llama.llama_detokenize(self._vocabulary, ids, len(tokens), buffer, size, False, False)
             if count >= 0:
                 return buffer.raw[:count].decode("utf-8", errors="replace").strip()
             size = -count
@@ -147,7 +143,7 @@ class Runtime:
         return answer
 
     def answer_logprobs(self, prompt_tokens: Sequence[int], answer_tokens: Sequence[int]) -> FloatArray:
-        """Log-probabilities of every token at every position of a given answer: float32 [n_answer, vocabulary].
+        """Log-probabilities at every position of a given answer: float32 [n_answer, vocabulary].
 
         Row i is what the model expects after the prompt and the first i answer tokens.
 
@@ -221,9 +217,7 @@ class Runtime:
         llama = self._llama
         if not self.gguf.is_file():
             raise HomeEditError(f"The model file {self.gguf} is not there.")
-        self._model = llama.llama_model_load_from_file(
-            str(self.gguf).encode(), llama.llama_model_default_params()
-        )
+        self._model = llama.llama_model_load_from_file(str(self.gguf).encode(), llama.llama_model_default_params())
         if not self._model:
             self._model = None
             read_gguf(self.gguf)  # says what is wrong, if the header tells
@@ -283,7 +277,7 @@ class Runtime:
         self._prefix_ready = False
 
     def _begin(self, tokens: Sequence[int], wanted: int) -> FloatArray:
-        """Evaluate ``tokens`` from an empty context; return the logits [wanted, vocabulary] of the last ones."""
+        """Evaluate ``tokens`` from an empty context; return the last ``wanted`` logits."""
         if not tokens:
             raise HomeEditError("There is nothing to evaluate: the prompt is empty.")
         prefix = self._format.prefix
@@ -302,7 +296,7 @@ class Runtime:
         return self._decode(tokens[shared:], shared, wanted)
 
     def _decode(self, tokens: Sequence[int], position: int, wanted: int) -> FloatArray:
-        """Evaluate ``tokens`` at ``position`` on; return the logits [wanted, vocabulary] of the last ``wanted``."""
+        """Evaluate ``tokens`` at ``position`` on; return logits [wanted, vocabulary], the last ones."""
         found: list[FloatArray] = []
         first_wanted = len(tokens) - wanted
         for start in range(0, len(tokens), self._batch_size):

@@ -62,14 +62,14 @@ def find_target(job: Job, contexts: Sequence[Prepared]) -> Target:
     groups = [[contexts[index] for index in group] for group in batches_of([c.row for c in contexts], 4096)]
     with torch.no_grad():
         hidden = [model.upper(stacked(group), group[0].row.prefixed, until=last_layer) for group in groups]
-    at_subject = torch.cat([_at_subject(states, group) for states, group in zip(hidden, groups)])
+    at_subject = torch.cat([_at_subject(states, group) for states, group in zip(hidden, groups, strict=True)])
     start = at_subject.float().mean(0)
     change = torch.zeros_like(start, requires_grad=True)
     optimizer = torch.optim.Adam([change], lr=job.recipe.learning_rate)
     for _ in range(job.recipe.steps):
         optimizer.zero_grad()
         loss = DECAY * change.square().sum() / start.square().sum()
-        for states, group in zip(hidden, groups):
+        for states, group in zip(hidden, groups, strict=True):
             moved = states.index_put(
                 (torch.arange(len(group)), torch.tensor([item.row.subject_end for item in group])),
                 change.to(states.dtype),
@@ -77,7 +77,7 @@ def find_target(job: Job, contexts: Sequence[Prepared]) -> Target:
             )
             final = model.resume(moved, group[0].row.prefixed, after=last_layer)
             loss = loss + row_losses(model, final, group).sum() / len(contexts)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         with torch.no_grad():
             change.mul_(min(1.0, float(NORM_CAP * start.norm() / change.norm().clamp_min(1e-9))))

@@ -86,7 +86,10 @@ def train(task: Task, progress: Progress, rank: int) -> tuple[dict[int, Factors]
     """Train, cut to ``rank``, recover. Returns the factors per layer and a short report."""
     recipe = task.recipe
     full = {
-        layer: Factors(w.right, torch.zeros(task.model.edited[layer].weight.shape[0], len(w.right), device=w.right.device))
+        layer: Factors(
+            w.right,
+            torch.zeros(task.model.edited[layer].weight.shape[0], len(w.right), device=w.right.device),
+        )
         for layer, w in task.whitenings.items()
     }
     optimizer = torch.optim.Adam([f.B for f in full.values()], lr=recipe.learning_rate, betas=(0.9, 0.98))
@@ -125,7 +128,7 @@ def descend(
     base_rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):
         scale = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
-        for group, rate in zip(optimizer.param_groups, base_rates):
+        for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
             group["lr"] = rate * scale
         facts, kept = choose(task)
         gradients(task, factors, facts, kept, both)
@@ -153,9 +156,7 @@ def gradients(
     task: Task, factors: dict[int, Factors], facts: Sequence[Prepared], kept: Sequence[Prepared], both: bool
 ) -> None:
     """Set the gradients of B (and of A, if both): the model gives that of the dense change, the chain rule the rest."""
-    changes = {
-        layer: f.dense().to(task.model.dtype).requires_grad_() for layer, f in factors.items()
-    }
+    changes = {layer: f.dense().to(task.model.dtype).requires_grad_() for layer, f in factors.items()}
     task.model.change(changes)
     weights = [1 / max(1, len(facts))] * len(facts) + [task.recipe.keep_weight / max(1, len(kept))] * len(kept)
     chosen = [*facts, *kept]
@@ -163,8 +164,9 @@ def gradients(
         rows = [chosen[index] for index in group]
         last = task.model.upper(stacked(rows), rows[0].row.prefixed)
         losses = row_losses(task.model, last, rows, task.recipe.floor)
-        (losses * torch.tensor([weights[index] for index in group], device=losses.device)).sum().backward()
-        for item, loss in zip(rows, losses.tolist()):
+        total = (losses * torch.tensor([weights[index] for index in group], device=losses.device)).sum()
+        torch.autograd.backward(total)
+        for item, loss in zip(rows, losses.tolist(), strict=True):
             item.loss = loss
     for layer, f in factors.items():
         gradient = changes[layer].grad
@@ -199,6 +201,6 @@ def refresh(task: Task, factors: dict[int, Factors]) -> None:
         for group in batches_of([item.row for item in task.facts], 4 * MOST_TOKENS):
             rows = [task.facts[index] for index in group]
             last = task.model.upper(stacked(rows), rows[0].row.prefixed)
-            for item, loss in zip(rows, row_losses(task.model, last, rows, task.recipe.floor).tolist()):
+            for item, loss in zip(rows, row_losses(task.model, last, rows, task.recipe.floor).tolist(), strict=True):
                 item.loss = loss
         task.model.change(None)

@@ -1,0 +1,111 @@
+"""What every part of Household works on: the home, its settings, and what is opened from them."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from homeedit.base.store import BaseModel, open_base
+from homeedit.errors import HomeEditError
+from homeedit.facts.fact import Fact
+from homeedit.facts.ledger import Ledger
+from homeedit.progress import Progress
+from homeedit.settings import Home, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A home with its settings."""
+
+    home: Home
+    settings: Settings
+
+    def ledger(self) -> Ledger:
+        """The open ledger, a context manager; raises HomeEditError when the folder is not a home."""
+        if not self.home.ledger.exists() and not self.home.exists:
+            raise HomeEditError(
+                f"{self.home.root} is not a home of homeedit.",
+                "Make it with `homeedit init`, or name another with --home.",
+            )
+        return Ledger(self.home.ledger)
+
+    def base(self) -> BaseModel:
+        """The base model in use; raises HomeEditError when it is missing or damaged."""
+        return open_base(self.home.models, self.settings.model)
+
+    def active_number(self) -> int | None:
+        """The active build's number; None when there is none, or no whole base model."""
+        from homeedit.builds.history import active_number
+
+        try:
+            return active_number(self.base())
+        except HomeEditError:
+            return None
+
+    def facts(self, ledger: Ledger) -> list[Fact]:
+        """All facts with their states under the active build, oldest first."""
+        return ledger.facts(base=self.settings.model, active=self.active_number())
+
+    def fact(self, ledger: Ledger, fact_id: str) -> Fact:
+        """One fact with its state under the active build."""
+        return ledger.get(fact_id, base=self.settings.model, active=self.active_number())
+
+
+def chosen_device(setting: str) -> str:
+    """The device for a compile: what the settings say, or the best of cuda, mps and cpu.
+
+    Raises:
+        HomeEditError: the settings name a device that this machine does not have.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if setting == "auto":
+        return next(name for name, is_there in there.items() if is_there)
+    if not there[setting]:
+        usable = ", ".join(name for name, is_there in there.items() if is_there)
+        raise HomeEditError(
+            f"The settings ask for the device {setting}, which is not usable here.",
+            f'Set device = "auto" in homeedit.toml. Usable: {usable}.',
+        )
+    return setting
+
+
+@contextmanager
+def disk_errors_in_words() -> Iterator[None]:
+    """Turn what the system says about files into an error that a person can act on."""
+    try:
+        yield
+    except OSError as error:
+        safe = "Nothing that you typed is lost, and the build served before is untouched."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HomeEditError(
+                f"The disk is full. {safe}", "Free some space, then run the command again."
+            ) from error
+        what = error.strerror or str(error)
+        name = f" ({error.filename})" if error.filename else ""
+        raise HomeEditError(
+            f"A file could not be read or written: {what}{name}. {safe}",
+            "Check the folder's permissions and the disk (`homeedit doctor`).",
+        ) from error
+
+
+def clear_leftovers(home: Home, base: BaseModel | None, progress: Progress) -> None:
+    """Remove what killed commands left behind. Only for the holder of the lock."""
+    from homeedit.builds.history import clear_partials
+    from homeedit.patches.store import clear_partial_patches
+
+    patterns: list[tuple[Path, str]] = [
+        (home.root, ".homeedit.toml.*.tmp"),
+        (home.root, ".homeedit.lock.owner.*.tmp"),
+    ]
+    if base is not None:
+        patterns += [(base.folder, ".*.partial"), (base.folder, "*.partial")]
+        if clear_partials(base):
+            progress.say("Cleared what an interrupted command had left.")
+    for folder, pattern in patterns:
+        for file in folder.glob(pattern):
+            if file.is_file():
+                file.unlink(missing_ok=True)
+    clear_partial_patches(home.edits)
