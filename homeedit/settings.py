@@ -90,9 +90,7 @@ class Settings:
     )
     seed: int = _described(0, "Seed of every random choice; the same seed gives the same build.", "0 or more")
     threads: int = _described(0, "Processor cores to use; 0 means all that are usable.", "0 to 1024")
-    device: str = _described(
-        "auto", "Where to compile; auto takes the best there is.", "auto, cuda, mps or cpu"
-    )
+    device: str = _described("auto", "Where to compile; auto takes the best there is.", "auto, cuda, mps or cpu")
     keep_builds: int = _described(5, "How many builds are kept; older ones are deleted.", "1 to 1000")
     context: int = _described(2048, "Tokens that question and answer may have together.", "256 to 1048576")
 
@@ -172,9 +170,7 @@ def write_settings(home: Home, settings: Settings) -> None:
     for each in fields(Settings):
         value, allowed = getattr(settings, each.name), each.metadata["allowed"]
         if not _allowed(each.name, value):
-            raise HomeEditError(
-                f"The setting {each.name} = {value!r} is not allowed.", f"Allowed: {allowed}."
-            )
+            raise HomeEditError(f"The setting {each.name} = {value!r} is not allowed.", f"Allowed: {allowed}.")
         shown = str(value) if isinstance(value, int) else f'"{value}"'
         lines += ["", f"# {each.metadata['text']} Allowed: {allowed}.", f"{each.name} = {shown}"]
     home.root.mkdir(parents=True, exist_ok=True)

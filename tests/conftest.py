@@ -7,14 +7,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 
 from homeedit.base.add import add_base  # noqa: E402
 from homeedit.base.sources import EMBEDDED  # noqa: E402
-from homeedit.base.store import BaseModel, open_base  # noqa: E402
+from homeedit.base.store import BaseModel, open_base, remove_base  # noqa: E402
 from homeedit.errors import HomeEditError  # noqa: E402
 from homeedit.progress import Progress  # noqa: E402
 from tests.support.tiny import make_tiny_gguf  # noqa: E402
@@ -49,7 +48,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory, tiny_gguf: Path) -> Base
 
 
 @pytest.fixture(scope="session")
-def real_base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseModel]:
+def real_base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
     """The embedded SmolLM2 as ``init`` brings it, without statistics; only to be read.
 
     Kept between sessions in the folder HOMEEDIT_TEST_CACHE, if that is set.
@@ -60,8 +59,10 @@ def real_base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseModel]:
     models = Path(cache) / "models" if cache else tmp_path_factory.mktemp("real-models")
     try:
         base = open_base(models, EMBEDDED)
+        if base.edited_layers == default_layers(base.layers):
+            return base
     except HomeEditError:
-        base = add_base(
-            models, EMBEDDED, name=None, choose_layers=default_layers, threads=THREADS, progress=Progress()
-        )
-    yield base
+        pass
+    if (models / EMBEDDED).is_dir():
+        remove_base(models, EMBEDDED)
+    return add_base(models, EMBEDDED, name=None, choose_layers=default_layers, threads=THREADS, progress=Progress())

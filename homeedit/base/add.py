@@ -46,8 +46,8 @@ def add_base(
     """Bring a base model: ``source`` is "smollm2-135m" (embedded), FILE.gguf or a Hugging Face folder.
 
     ``choose_layers`` gets the number of layers and returns those whose ``down_proj`` will be edited. The
-    caller holds the home's lock. Memory: the largest tensor in float32, three times; disk: 2 bytes per
-    parameter and the GGUF.
+    caller holds the home's lock. Memory: about three times the largest tensor in float32, for each of
+    ``threads``; disk: 2 bytes per parameter and the GGUF.
 
     Raises:
         HomeEditError: the source is missing, damaged or not supported, the name is taken, the disk is full.
@@ -139,9 +139,12 @@ def _make(
     _write_json(fp16 / "generation_config.json", {"do_sample": False, **ends})
     layers = int(opened.config["num_hidden_layers"])
     edited_layers = choose_layers(layers)
-    edited = {opened.architecture.down_proj_weight(layer): layer for layer in edited_layers}
-    kept = _write_weights(opened, fp16 / "model.safetensors", edited, threads, progress)
-    _write_gguf(opened, partial / "base.gguf", kept, progress)
+    shapes = opened.architecture.shapes(opened.config)
+    progress.stage("writing the fp16 copy", len(shapes))
+    write_safetensors(
+        fp16 / "model.safetensors", shapes, opened.weights.read, threads=threads, on_tensor=progress.advance
+    )
+    _write_gguf(opened, partial / "base.gguf", edited_layers, progress)
     progress.stage("recording checksums")
     files = {
         path.relative_to(partial).as_posix(): {"bytes": path.stat().st_size, "sha256": _settled(path)}
@@ -177,36 +180,22 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _write_weights(
-    opened: Source, path: Path, edited: dict[str, int], threads: int, progress: Progress
-) -> dict[int, HalfArray]:
-    """Write the fp16 copy; return the edited layers' weights, which the base GGUF is made from."""
-    shapes = opened.architecture.shapes(opened.config)
-    progress.stage("writing the fp16 copy", len(shapes))
-    kept: dict[int, HalfArray] = {}
-
-    def read(name: str) -> HalfArray:
-        weight = opened.weights.read(name)
-        if name in edited:
-            kept[edited[name]] = weight
-        return weight
-
-    write_safetensors(path, shapes, read, progress.advance)
-    return kept
-
-
-def _write_gguf(opened: Source, path: Path, edited: dict[int, HalfArray], progress: Progress) -> None:
+def _write_gguf(opened: Source, path: Path, edited_layers: tuple[int, ...], progress: Progress) -> None:
     """Copy the GGUF with the edited layers' ``ffn_down`` at Q8_0, quantized from the fp16 copy's values."""
     import gguf
 
-    kind = int(gguf.GGMLQuantizationType.Q8_0)
-    replacements: dict[str, Replacement] = {}
-    for layer, weight in edited.items():
-        name = opened.architecture.gguf_down_proj(layer)
-        if opened.folder is not None:
-            _check_agreement(opened, name, weight)
-        replacements[name] = (kind, lambda weight=weight: quantize_q8_0(weight))  # type: ignore[misc]
+    def replacement(layer: int) -> Replacement:
+        def make() -> bytes:
+            # Read again rather than kept from writing the copy: all edited layers together are too much.
+            weight = opened.weights.read(opened.architecture.down_proj_weight(layer))
+            if opened.folder is not None:
+                _check_agreement(opened, opened.architecture.gguf_down_proj(layer), weight)
+            return quantize_q8_0(weight)
+
+        return int(gguf.GGMLQuantizationType.Q8_0), make
+
     progress.stage("writing the base GGUF", len(opened.gguf.tensors))
+    replacements = {opened.architecture.gguf_down_proj(layer): replacement(layer) for layer in edited_layers}
     write_copy(opened.gguf, path, replacements, progress.advance)
 
 

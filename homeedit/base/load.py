@@ -21,6 +21,7 @@ def load_model(base: BaseModel, device: str, dtype: "torch.dtype") -> Any:
     Raises:
         HomeEditError: the fp16 copy cannot be loaded.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -31,7 +32,7 @@ def load_model(base: BaseModel, device: str, dtype: "torch.dtype") -> Any:
         model = AutoModelForCausalLM.from_pretrained(
             base.weights_folder, dtype=dtype, local_files_only=True, use_safetensors=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _unreadable(base, error) from error
     finally:
         if had_bars:

@@ -22,7 +22,7 @@ _LLAMA3_WORDS = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
-PRE_TOKENIZERS = ("smollm", "llama-bpe", "llama3", "gpt-2", "default")
+PRE_TOKENIZERS = ("smollm", "llama-bpe", "llama3", "gpt-2")
 """The values of ``tokenizer.ggml.pre`` that are understood."""
 
 PROBES = (
@@ -42,7 +42,7 @@ def _pre_tokenizer(pre: str, path: Path) -> Any:
     if pre in ("llama-bpe", "llama3"):
         words = parts.Split(Regex(_LLAMA3_WORDS), behavior="isolated")
         return parts.Sequence([words, parts.ByteLevel(add_prefix_space=False, use_regex=False)])
-    if pre in ("gpt-2", "default"):
+    if pre == "gpt-2":
         return parts.ByteLevel(add_prefix_space=False)
     raise HomeEditError(
         f"{path.name}: its tokenizer splits text as {pre!r}, which is not supported.",

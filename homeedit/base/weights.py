@@ -1,9 +1,12 @@
-"""The fp16 copy of a model's weights: from GGUF tensors or from another safetensors, one tensor at a time."""
+"""The fp16 copy of a model's weights: from GGUF tensors or from other safetensors, a few at a time."""
 
 import json
+import math
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -118,19 +121,26 @@ class SafetensorsWeights:
 
 
 def write_safetensors(
-    path: Path, shapes: NamedShapes, read: Callable[[str], HalfArray], on_tensor: Callable[[], None]
+    path: Path,
+    shapes: NamedShapes,
+    read: Callable[[str], HalfArray],
+    *,
+    threads: int,
+    on_tensor: Callable[[], None],
 ) -> None:
-    """Write float16 tensors one by one, in the order of their names, so that equal weights give equal bytes.
+    """Write float16 tensors in the order of their names, so that equal weights give equal bytes.
 
-    The format: https://github.com/huggingface/safetensors#format. Memory: one tensor at a time.
+    The format: https://github.com/huggingface/safetensors#format. Memory: ``threads`` tensors while ``read``
+    makes them (in threads of their own), and as many that are ready.
 
     Raises:
         OSError: writing failed (no space left, for example); the file is then incomplete.
+        Whatever ``read`` and ``on_tensor`` raise.
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name in sorted(shapes):
-        size = 2 * int(np.prod(shapes[name], dtype=np.int64))
+        size = 2 * math.prod(shapes[name])
         header[name] = {
             "dtype": "F16",
             "shape": list(shapes[name]),
@@ -141,12 +151,24 @@ def write_safetensors(
     encoded += b" " * (-len(encoded) % 8)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(encoded)) + encoded)
-        for name in _in_order(shapes):
-            file.write(np.ascontiguousarray(read(name)).astype("<f2", copy=False).data)
+        for tensor in _read_ahead(sorted(shapes), read, threads):
+            file.write(np.ascontiguousarray(tensor).astype("<f2", copy=False).data)
             on_tensor()
         file.flush()
         os.fsync(file.fileno())
 
 
-def _in_order(shapes: NamedShapes) -> Iterator[str]:
-    yield from sorted(shapes)
+def _read_ahead(names: Iterable[str], read: Callable[[str], HalfArray], threads: int) -> Iterator[HalfArray]:
+    """``read`` of every name, in order, at most ``threads`` of them ahead."""
+    ahead: deque[Future[HalfArray]] = deque()
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        try:
+            for name in names:
+                ahead.append(pool.submit(read, name))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()

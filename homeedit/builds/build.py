@@ -118,9 +118,7 @@ def _edited_tensors(
         seconds["merge"] += middle - start
         name = architecture.gguf_down_proj(layer)
         if name not in header.tensors:
-            raise HomeEditError(
-                f"The base GGUF has no tensor {name}. No build was made.", "Add the base model again."
-            )
+            raise HomeEditError(f"The base GGUF has no tensor {name}. No build was made.", "Add the base model again.")
         tensors[name] = quantize_rows(merged.astype(np.float32), header.tensors[name].type, threads)
         seconds["quantize"] += time.perf_counter() - middle
         progress.advance(note=f"layer {layer}")
@@ -177,9 +175,7 @@ def _manifest(
         "edited": {name: _type_name(kind) for name, kind in types.items()},
         "bytes": base.gguf.stat().st_size,
         "sha256": digest,
-        "versions": {
-            name: _version(name) for name in ("homeedit", "llama-cpp-python", "gguf", "numpy", "safetensors")
-        },
+        "versions": {name: _version(name) for name in ("homeedit", "llama-cpp-python", "gguf", "numpy", "safetensors")},
         "locality": None,
         "recall": None,
         "forced": False,

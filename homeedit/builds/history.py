@@ -111,9 +111,7 @@ def open_build(base: BaseModel, number: int) -> Build:
     """Build ``number``; raises HomeEditError when it is missing, damaged or of another base model."""
     folder = base.builds / str(number)
     if number < 1 or not folder.is_dir():
-        raise HomeEditError(
-            f"There is no build {number} of {base.name}.", "See which there are: homeedit build list"
-        )
+        raise HomeEditError(f"There is no build {number} of {base.name}.", "See which there are: homeedit build list")
     build = _describe(base, folder)
     if build.problem:
         raise HomeEditError(
@@ -272,11 +270,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise HomeEditError(f"it has no {MANIFEST}") from None
     except (OSError, ValueError) as error:
         raise HomeEditError(f"its {MANIFEST} cannot be read") from error
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("format") != FORMAT
-        or manifest.get("version") != VERSION
-    ):
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
         raise HomeEditError(f"its {MANIFEST} is of another kind or version")
     return manifest
 

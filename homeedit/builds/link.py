@@ -9,9 +9,7 @@ from homeedit.patches.file import Patch, load_delta
 
 def link_order(patches: Sequence[Patch]) -> list[Patch]:
     """The order in which patches are summed: created, then id; whatever order they came in."""
-    return sorted(
-        {patch.id: patch for patch in patches}.values(), key=lambda patch: (patch.created, patch.id)
-    )
+    return sorted({patch.id: patch for patch in patches}.values(), key=lambda patch: (patch.created, patch.id))
 
 
 def link(patches: Sequence[Patch]) -> Delta:

@@ -19,9 +19,7 @@ def splice(base: GgufFile, out: Path, tensors: Mapping[str, bytes]) -> None:
     """
     for name, data in tensors.items():
         if name not in base.tensors:
-            raise HomeEditError(
-                f"The base GGUF has no tensor {name}. No build was made.", "Add the base model again."
-            )
+            raise HomeEditError(f"The base GGUF has no tensor {name}. No build was made.", "Add the base model again.")
         if len(data) != base.tensors[name].size:
             raise HomeEditError(
                 f"{name} has {len(data)} bytes after quantizing, {base.tensors[name].size} in the base GGUF."

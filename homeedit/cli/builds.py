@@ -35,9 +35,7 @@ def use(
     """Serve another build, at once. The facts in the ledger stay as they are."""
     this = face(context, json_output)
     if number != "base" and not (number.isascii() and number.isdigit()):
-        raise HomeEditError(
-            f"{number!r} is not a build's number.", "See `homeedit build list`.", exit_code=2
-        )
+        raise HomeEditError(f"{number!r} is not a build's number.", "See `homeedit build list`.", exit_code=2)
     wanted = None if number == "base" else int(number)
     this.household.use(wanted, progress=this.progress, wait=wait)
     builds, active = this.household.builds()
@@ -69,11 +67,12 @@ def export(
     context: typer.Context,
     out: Annotated[Path, typer.Option("-o", "--output", help="The GGUF file to write.")],
     build: Annotated[int | None, typer.Option(help="A build's number; the active one if left out.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Copy a build's GGUF, to serve it with any llama.cpp. Whoever has the file has the facts in it."""
     this = face(context, json_output)
-    exported = this.household.export_build(build, out)
+    exported = this.household.export_build(build, out, force=force)
     if this.json:
         print_json([build_json(exported, this.household.builds()[1])])
     else:

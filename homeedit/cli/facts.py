@@ -6,15 +6,13 @@ from typing import Annotated
 import typer
 
 from homeedit.cli.context import Face, JsonOption, WaitOption, can_ask, face, lines_of, stdin_lines
-from homeedit.cli.output import fact_json, print_fact, print_facts, print_json, talk
+from homeedit.cli.output import fact_json, print_fact, print_facts, print_json, print_line, talk
 from homeedit.cli.work import finish_build
 from homeedit.errors import DONE, FAILED, HomeEditError
 from homeedit.household import Contradiction, OnConflict
 from homeedit.household.results import Imported
 
-app = typer.Typer(
-    no_args_is_help=True, help="Sentences the household wants known: add, list, edit, switch on and off."
-)
+app = typer.Typer(no_args_is_help=True, help="Sentences the household wants known: add, list, edit, switch on and off.")
 
 SubjectOption = Annotated[
     str | None, typer.Option(help="What the sentence is about, as it stands in the prompt.", metavar="TEXT")
@@ -121,9 +119,7 @@ def _lines(file: Path) -> list[str]:
     try:
         return lines_of(file.read_bytes())
     except OSError as error:
-        raise HomeEditError(
-            f"{file} cannot be read: {error.strerror}.", "Check the name of the file."
-        ) from error
+        raise HomeEditError(f"{file} cannot be read: {error.strerror}.", "Check the name of the file.") from error
 
 
 def _show_import(this: Face, imported: Imported, dry_run: bool) -> None:
@@ -178,8 +174,11 @@ def show(
         print_json(fact_json(fact))
         return
     print_fact(fact)
-    for line in this.household.story(fact_id):
-        talk(line)
+    result = this.household.fact_result(fact_id)
+    for asked in result.asked:
+        print_line(f"{'answered' if asked.right else 'WRONG':<10} {asked.question}\n{'':<10} {asked.answer}")
+    if result.refused:
+        print_line(f"{'refused':<10} {result.refused}")
 
 
 @app.command("edit")

@@ -22,8 +22,7 @@ Json = dict[str, Any]
 def printable(text: str) -> str:
     """``text`` with control characters (all but line breaks and tabs) made visible."""
     return "".join(
-        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
-        for each in text
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text
     )
 
 
@@ -157,9 +156,7 @@ def print_result(result: "BuildResult") -> None:
         )
     if result.locality is not None:
         local = result.locality
-        print_line(
-            f"Unrelated questions: {local.kept} of {local.asked} answers kept, KL {local.kl:.4f} nats a token."
-        )
+        print_line(f"Unrelated questions: {local.kept} of {local.asked} answers kept, KL {local.kl:.4f} nats a token.")
     if result.seconds:
         spent = ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())
         print_line(f"Seconds: {spent}.")

@@ -68,11 +68,12 @@ def export(
     format_name: Annotated[
         str, typer.Option("--format", help="homeedit (to import elsewhere), peft, or gguf-lora (llama.cpp).")
     ] = "homeedit",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Write patches to a file. Whoever has the file can read the facts in it."""
     this = face(context, json_output)
-    patches = this.household.export_patches(ids, out, format_name=format_name)
+    patches = this.household.export_patches(ids, out, format_name=format_name, force=force)
     if this.json:
         print_json([patch_json(patch) for patch in patches])
     else:

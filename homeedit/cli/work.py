@@ -104,9 +104,7 @@ def compile_facts(
     Exit code 0: done and every fact is recalled; 3: done, but some fact is not recalled; 1: refused.
     """
     this = face(context, json_output)
-    result = this.household.compile(
-        consolidate=consolidate, force=force, progress=this.progress, wait=wait
-    )
+    result = this.household.compile(consolidate=consolidate, force=force, progress=this.progress, wait=wait)
     finish_build(this, result)
 
 

@@ -66,7 +66,8 @@ def find_answer(words: list[str], phrase: VerbPhrase, *, spread: bool = False) -
 
 def _later_time(words: list[str], phrase: VerbPhrase, at: int, target: int) -> tuple[int, int] | None:
     """In "goes for a walk at six" the time is the news; in "is kept in the hall at night" the place is."""
-    if phrase.lemma in PLACE_VERBS or target_kind(" ".join(words[target:])) in TIME_KINDS | {"duration"}:
+    placed = phrase.lemma in PLACE_VERBS and plain(words[at]) != "from"
+    if placed or target_kind(" ".join(words[target:])) in TIME_KINDS | {"duration"}:
         return None
     if phrase.lemma == "bear" or plain(words[at]) in ("by", "from", "until", "till") and phrase.passive:
         return None

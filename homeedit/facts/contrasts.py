@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from homeedit.facts.fact import Fact, ParsedFact
 from homeedit.facts.finding import looks_plural
-from homeedit.facts.vocabulary import HEAD_SWAPS, MASS_WORDS, groups, kinds_of, plural, singular
+from homeedit.facts.vocabulary import HEAD_SWAPS, MASS_WORDS, groups, kinds_of, plural, singular, synonyms
 from homeedit.facts.words import DETERMINERS, PREPOSITIONS, plain
 
 _LONGEST_PHRASE = 3
@@ -105,8 +105,9 @@ def _others(phrase: str, kind: str, followed_by_name: bool, dice: random.Random)
         pool = [word for word in ("aunt", "uncle", "cousin") if word != same]
         dice.shuffle(pool)
         return pool
-    near = [word for word in groups()[kind] if singular(word.lower()) != same]
-    beside = [word for name in _BESIDE.get(kind, ()) for word in groups()[name]]
+    alike = {same} | synonyms(phrase.lower()) | synonyms(same)
+    near = [word for word in groups()[kind] if not {word.lower(), singular(word.lower())} & alike]
+    beside = [word for name in _BESIDE.get(kind, ()) for word in groups()[name] if word.lower() not in alike]
     dice.shuffle(near)
     dice.shuffle(beside)
     return near[:4] + beside[:8] + near[4:]
@@ -134,7 +135,7 @@ def _head_swaps(subject: str, dice: random.Random) -> Iterator[tuple[str, str]]:
     for length in range(min(3, len(words) - (0 if separator else 1)), 0, -1):
         head = " ".join(words[len(words) - length :])
         kinds = kinds_of(head) or (("secret",) if plain(head) in ("code", "pin", "password") else ())
-        swaps = [word for kind in kinds for word in HEAD_SWAPS.get(kind, ()) if word != head.lower()]
+        swaps = [word for kind in kinds for word in HEAD_SWAPS.get(kind, ()) if word not in synonyms(head.lower())]
         if not swaps:
             continue
         dice.shuffle(swaps)

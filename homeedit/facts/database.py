@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +20,9 @@ def create_database(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".ledger-", suffix=".partial", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".ledger-{os.getpid()}-{threading.get_ident()}.partial"
+    # One left by a killed process with the same number is of no use.
+    temporary.unlink(missing_ok=True)
     try:
         with translated(path):
             connection = sqlite3.connect(temporary, isolation_level=None)

@@ -117,10 +117,10 @@ def scene_of(clause: Clause) -> Scene:
     """Look closer at a clause: kinds of subject and target, owner and head of the subject, verb forms."""
     kind = kind_of_target(clause)
     determiner = clause.topic.split()[0] if clause.topic.split()[0] in DETERMINERS else ""
-    bare = clause.topic.removeprefix(determiner).strip()
+    bare = clause.topic.removeprefix(determiner).strip() or clause.topic
     about = subject_kind(bare, determiner)
     owner, head = _owner_and_head(clause.topic, bare, determiner)
-    noun = head or re.split(r" (?:in|on|at|from|for|with|to|that|who|which|we|you|I) ", bare)[0]
+    noun = head or re.split(r" (?:in|on|at|from|for|with|to|that|who|which|we|you|I) ", bare)[0].strip() or bare
     heads = frozenset(head_kinds(noun))
     if plain(noun.split()[-1]) in ("code", "pin", "password", "passcode", "combination", "passphrase"):
         heads |= {"secret"}

@@ -189,6 +189,33 @@ MASS_WORDS = frozenset(
 )
 """Listed words without a plural."""
 
+_SYNONYMS = (
+    "garbage, rubbish, trash, waste|mum, mama, mom, mummy, mommy, mother|dad, papa, daddy, father"
+    "|oma, grandma, granny, nana, nan, grandmother|opa, grandpa, grandad, granddad, grandfather|torch, flashlight"
+    "|neighbour, neighbor|kids, children|pediatrician, paediatrician|tv, television, smart tv|vacuum, vacuum cleaner"
+    "|cooker, stove, hob|tablet, ipad|wifi, wi-fi, wlan, wi-fi network, wifi network, internet, network"
+    "|guest wifi, guest wi-fi, guest network|doctor, family doctor|cleaner, cleaning lady, housekeeper"
+    "|mailbox, letter box, letterbox|licence plate, license plate, number plate, registration number|bike, bicycle"
+    "|rucksack, backpack|couch, sofa|programme, program|ladder, stepladder, step ladder|house, flat, apartment"
+    "|smoke alarm, smoke detector|bakery, baker|stopcock, main valve, water valve, stop valve, shut-off valve"
+    "|fuse box, breaker, circuit breaker, electrical panel|remote, remote control|lawnmower, lawn mower"
+    "|phone number, number, mobile number, telephone number, cell phone number, work number, office number"
+    "|email address, e-mail address, email, e-mail|address, postal address|wellies, rubber boots"
+    "|code, pin, password, passcode, combination, access code, pin code, entry code, passphrase"
+)
+"""Words of one list that can mean the same: none is a near miss of another."""
+
+
+@cache
+def synonyms(word: str) -> frozenset[str]:
+    """All words that can mean the same as ``word`` (lower case), itself included."""
+    for group in _SYNONYMS.split("|"):
+        words = frozenset(group.split(", "))
+        if word in words:
+            return words
+    return frozenset({word})
+
+
 HEAD_SWAPS = {
     "secret": ("key", "lock", "handle", "colour", "manual", "number"),
     "contact": ("birthday", "address", "shoe size", "email address", "favourite colour", "phone number"),

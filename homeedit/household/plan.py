@@ -35,7 +35,9 @@ def _count(number: int) -> str:
     return "1 fact" if number == 1 else f"{number} facts"
 
 
-def make_plan(facts: Sequence[Fact], sizes: Mapping[str, int], *, consolidate: bool = False) -> Plan:
+def make_plan(
+    facts: Sequence[Fact], sizes: Mapping[str, int], *, consolidate: bool = False, drafts: bool = True
+) -> Plan:
     """Decide what is linked and what is compiled.
 
     A patch is linked exactly if all facts in its file are enabled and still held by it. One of which some
@@ -46,15 +48,14 @@ def make_plan(facts: Sequence[Fact], sizes: Mapping[str, int], *, consolidate: b
         facts: all facts of the ledger.
         sizes: usable patches (readable, made for this base), oldest first → number of facts in their file.
         consolidate: compile all enabled facts again from the pristine base into one patch.
+        drafts: whether enabled facts that never were in a patch are compiled too.
     """
     enabled = [fact for fact in facts if fact.enabled]
     if consolidate:
         if not enabled:
             return Plan(linked=(), groups=())
         replaces = tuple(patch for patch in sizes if any(fact.patch == patch for fact in enabled))
-        return Plan(
-            linked=(), groups=(Group(tuple(enabled), replaces, f"all {_count(len(enabled))} together"),)
-        )
+        return Plan(linked=(), groups=(Group(tuple(enabled), replaces, f"all {_count(len(enabled))} together"),))
     linked, groups = [], []
     for patch, size in sizes.items():
         holders = [fact for fact in facts if fact.patch == patch]
@@ -67,7 +68,7 @@ def make_plan(facts: Sequence[Fact], sizes: Mapping[str, int], *, consolidate: b
             unwanted = _count(size - len(remaining))
             reason = f"{_count(len(remaining))} again, as patch {patch} also holds {unwanted} not wanted"
             groups.append(Group(remaining, (patch,), reason))
-    fresh = tuple(fact for fact in enabled if fact.patch is None or fact.patch not in sizes)
+    fresh = tuple(fact for fact in enabled if (drafts if fact.patch is None else fact.patch not in sizes))
     if fresh:
         groups.append(Group(fresh, (), f"{_count(len(fresh))} without a patch"))
     return Plan(tuple(linked), tuple(groups))

@@ -28,13 +28,15 @@ class AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FactResult:
-    """How a fact fares in a build. ``recall`` is the share of its questions answered rightly."""
+    """How a fact fares in a build. ``recall`` is the share of its questions answered rightly; ``refused`` says
+    why its last compile was refused."""
 
     id: str
     sentence: str
     state: State
     recall: float | None
     asked: tuple[AskedQuestion, ...] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,9 +147,7 @@ def edit_fact(
             questions=questions if questions is not None else old.questions,
         )
     else:
-        parsed = parse_sentence(
-            sentence, subject=subject, prompt=prompt, target=target, questions=questions or ()
-        )
+        parsed = parse_sentence(sentence, subject=subject, prompt=prompt, target=target, questions=questions or ())
     twin = ledger.duplicate_of(parsed.sentence)
     if twin is not None and twin.id != old.id:
         refuse_duplicate(twin)
@@ -173,17 +171,13 @@ def parse_line(line: str) -> ParsedFact:
         raise HomeEditError('It has no "sentence".', exit_code=USAGE)
     if set(item) - allowed:
         unknown = ", ".join(sorted(set(item) - allowed))
-        raise HomeEditError(
-            f"It has unknown fields: {unknown}.", f"Allowed: {', '.join(sorted(allowed))}.", USAGE
-        )
+        raise HomeEditError(f"It has unknown fields: {unknown}.", f"Allowed: {', '.join(sorted(allowed))}.", USAGE)
     texts = {name: item.get(name) for name in ("subject", "prompt", "target")}
     questions = item.get("questions") or []
     if not all(text is None or isinstance(text, str) for text in texts.values()) or not (
         isinstance(questions, list) and all(isinstance(question, str) for question in questions)
     ):
-        raise HomeEditError(
-            "Subject, prompt and target must be texts, questions a list of texts.", exit_code=USAGE
-        )
+        raise HomeEditError("Subject, prompt and target must be texts, questions a list of texts.", exit_code=USAGE)
     return parse_sentence(item["sentence"], **texts, questions=questions)
 
 

@@ -80,9 +80,7 @@ def disk_errors_in_words() -> Iterator[None]:
     except OSError as error:
         safe = "Nothing that you typed is lost, and the build served before is untouched."
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise HomeEditError(
-                f"The disk is full. {safe}", "Free some space, then run the command again."
-            ) from error
+            raise HomeEditError(f"The disk is full. {safe}", "Free some space, then run the command again.") from error
         what = error.strerror or str(error)
         name = f" ({error.filename})" if error.filename else ""
         raise HomeEditError(

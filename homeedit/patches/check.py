@@ -15,9 +15,7 @@ MOST_NORM = 1000.0
 edits of tens of facts a few per cent of that: what is beyond would only destroy the model."""
 
 
-def check_patch(
-    file: Path, *, fingerprint: str, edited_layers: Collection[int], d_model: int, d_ff: int
-) -> Patch:
+def check_patch(file: Path, *, fingerprint: str, edited_layers: Collection[int], d_model: int, d_ff: int) -> Patch:
     """Check all that an import needs: container, metadata, facts, base, names, shapes, dtypes, values, norms.
 
     Memory: the patch's tensors once. Raises HomeEditError, a different one for each thing that is wrong.
@@ -52,9 +50,7 @@ def _check_shapes(file: Path, edited_layers: Collection[int], d_model: int, d_ff
         if a[0] != b[1]:
             raise HomeEditError(f"the factors of layer {layer} have different ranks, {a[0]} and {b[1]}")
         if not 1 <= a[0] <= min(d_model, d_ff):
-            raise HomeEditError(
-                f"the change of layer {layer} has rank {a[0]}; 1 to {min(d_model, d_ff)} are possible"
-            )
+            raise HomeEditError(f"the change of layer {layer} has rank {a[0]}; 1 to {min(d_model, d_ff)} are possible")
     for name, entry in header.tensors.items():
         if name.startswith("keys."):
             if int(name.removeprefix("keys.")) not in edited_layers:

@@ -103,9 +103,7 @@ def read_header(path: Path) -> Header:
             size = os.fstat(file.fileno()).st_size
             return _parse_header(file, size)
     except OSError as error:
-        raise HomeEditError(
-            f"{path} could not be read: {error.strerror or error}.", "Check the path."
-        ) from error
+        raise HomeEditError(f"{path} could not be read: {error.strerror or error}.", "Check the path.") from error
     except HomeEditError as error:
         raise damaged(path, error.message) from error
 
@@ -166,9 +164,7 @@ def _parse_entry(name: str, value: Any, base: int) -> Entry:
         raise HomeEditError(f"the entry of tensor {name[:80]!r} is malformed")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if dtype not in _DTYPES:
-        raise HomeEditError(
-            f"tensor {name[:80]!r} has dtype {str(dtype)[:20]}; float16 and float32 are allowed"
-        )
+        raise HomeEditError(f"tensor {name[:80]!r} has dtype {str(dtype)[:20]}; float16 and float32 are allowed")
     if not _is_counts(shape) or not _is_counts(offsets) or len(shape) > 4 or len(offsets) != 2:
         raise HomeEditError(f"the shape or offsets of tensor {name[:80]!r} are malformed")
     if offsets[1] - offsets[0] != math.prod(shape) * _DTYPES[dtype].itemsize:

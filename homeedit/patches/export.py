@@ -143,17 +143,13 @@ def _distinct(facts: list[PatchFact]) -> list[PatchFact]:
 
 def _ordered(patches: Sequence[Patch]) -> list[Patch]:
     if not patches:
-        raise HomeEditError(
-            "No patch was named to export.", "Name patches or facts: homeedit patch list", USAGE
-        )
+        raise HomeEditError("No patch was named to export.", "Name patches or facts: homeedit patch list", USAGE)
     if len({patch.fingerprint for patch in patches}) > 1:
         raise HomeEditError(
             "The patches were compiled for different base models and cannot go into one export.",
             "Export them one base model at a time.",
         )
-    return sorted(
-        {patch.id: patch for patch in patches}.values(), key=lambda patch: (patch.created, patch.id)
-    )
+    return sorted({patch.id: patch for patch in patches}.values(), key=lambda patch: (patch.created, patch.id))
 
 
 def _refuse_existing(out: Path, force: bool) -> None:

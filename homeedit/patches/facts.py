@@ -115,7 +115,5 @@ def _check_text(value: Any, what: str) -> None:
         raise HomeEditError(f"{what} is not a text")
     if len(value) > MOST_CHARACTERS:
         raise HomeEditError(f"{what} is longer than {MOST_CHARACTERS} characters")
-    if _DIRECTION.search(value) or any(
-        unicodedata.category(character) in ("Cc", "Cs") for character in value
-    ):
+    if _DIRECTION.search(value) or any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise HomeEditError(f"{what} holds control characters")

@@ -26,9 +26,7 @@ FORMAT = "homeedit.patch"
 VERSION = 1
 FILE_NAME = re.compile(r"(p[0-9a-f]{8})-[a-z0-9-]{1,40}\.safetensors")
 
-_FACTOR = re.compile(
-    r"base_model\.model\.model\.layers\.(0|[1-9]\d{0,3})\.mlp\.down_proj\.lora_([AB])\.weight"
-)
+_FACTOR = re.compile(r"base_model\.model\.model\.layers\.(0|[1-9]\d{0,3})\.mlp\.down_proj\.lora_([AB])\.weight")
 _KEYS = re.compile(r"keys\.(0|[1-9]\d{0,3})")
 _ID = re.compile(r"p[0-9a-f]{8}")
 _MOST_METADATA = 100_000
@@ -126,9 +124,7 @@ def patch_bytes(
         raise HomeEditError("A patch needs at least one fact and one changed layer.", "Compile facts first.")
     for layer, change in delta.items():
         if change.A.ndim != 2 or change.B.ndim != 2 or change.A.shape[0] != change.B.shape[1]:
-            raise HomeEditError(
-                f"The factors of layer {layer} have shapes {change.A.shape}, {change.B.shape}."
-            )
+            raise HomeEditError(f"The factors of layer {layer} have shapes {change.A.shape}, {change.B.shape}.")
     named_keys = {f"keys.{layer}": array for layer, array in keys.items()}
     tensors = _as_stored(delta_tensors(bounded(delta)) | named_keys)
     carried = [from_fact(fact) for fact in facts]
@@ -193,8 +189,7 @@ def load_delta(patch: Patch) -> Delta:
     names = {name: entry for name, entry in header.tensors.items() if _FACTOR.fullmatch(name)}
     tensors = read_tensors(patch.file, names)
     return {
-        layer: LowRank(A=tensors[factor_name(layer, "A")], B=tensors[factor_name(layer, "B")])
-        for layer in patch.layers
+        layer: LowRank(A=tensors[factor_name(layer, "A")], B=tensors[factor_name(layer, "B")]) for layer in patch.layers
     }
 
 

@@ -54,9 +54,7 @@ def store_patch(patch: Patch, edits: Path, fact_ids: Sequence[str]) -> Patch:
     ``fact_ids`` has one id per fact of the patch, in order.
     """
     if len(fact_ids) != len(patch.facts):
-        raise HomeEditError(
-            f"The patch has {len(patch.facts)} facts, and {len(fact_ids)} ids were given for them."
-        )
+        raise HomeEditError(f"The patch has {len(patch.facts)} facts, and {len(fact_ids)} ids were given for them.")
     header = read_header(patch.file)
     facts = [replace(fact, id=identity) for fact, identity in zip(patch.facts, fact_ids, strict=True)]
     data = encode(read_tensors(patch.file, header.tensors), {**header.metadata, "facts": dump_facts(facts)})
@@ -85,9 +83,7 @@ def clear_partial_patches(edits: Path) -> None:
 
 def _files(edits: Path, identity: str) -> list[Path]:
     return sorted(
-        file
-        for file in edits.glob(f"{identity}-*.safetensors")
-        if FILE_NAME.fullmatch(file.name) and file.is_file()
+        file for file in edits.glob(f"{identity}-*.safetensors") if FILE_NAME.fullmatch(file.name) and file.is_file()
     )
 
 

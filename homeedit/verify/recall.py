@@ -92,11 +92,13 @@ def recalled(answer: str, target: str, *, prompt: str = "") -> bool:
     skipped = (_FILLERS | _TITLES) - set(wanted)
     spoken = [word for word in words(answer) if word not in skipped]
     denials_count = not any(_denies(word) for word in words(prompt)) and not _denies(wanted[0])
+    denied = False
     for start, word in enumerate(spoken):
         if same(wanted[0], word) and _follows(wanted, spoken[start : start + len(wanted) + _MOST_BETWEEN]):
             if not (denials_count and start and _denies(spoken[start - 1])):
                 return True
-    return _same_digits(wanted, spoken)
+            denied = True
+    return not denied and _same_digits(wanted, spoken)
 
 
 def mentions(answer: str, words_or_stems: Sequence[str]) -> bool:

@@ -5,7 +5,6 @@ English only: "Half past seven in the evening" → ["7:30pm"], "the Twenty-First
 
 import re
 import unicodedata
-from collections.abc import Mapping
 
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
@@ -54,7 +53,7 @@ def words(text: str) -> list[str]:
 
 def same(expected: str, word: str) -> bool:
     """Whether two words mean the same: equal, plural and singular, or one time ("7", "7:00", "7:00pm")."""
-    if expected == word or _singular(expected) == _singular(word):
+    if word in _singulars(expected) or expected in _singulars(word):
         return True
     one, other = _time_parts(expected), _time_parts(word)
     if one is None or other is None or one[0] != other[0]:
@@ -67,14 +66,16 @@ def is_number(word: str) -> bool:
     return bool(re.fullmatch(r"\d+(?:\.\d+)?", word))
 
 
-def _singular(word: str) -> str:
-    if len(word) < 4 or not word.isalpha() or word.endswith(("ss", "us", "is")):
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
-    if word.endswith(("ches", "shes", "sses", "xes")):
-        return word[:-2]
-    return word.removesuffix("s")
+def _singulars(word: str) -> set[str]:
+    """The word and what it may be the plural of: "cookies" → cookies, cookie, cooki, cooky."""
+    forms = {word}
+    if len(word) > 3 and word.isalpha() and word.endswith("s") and not word.endswith("ss"):
+        forms.add(word[:-1])
+        if word.endswith("es"):
+            forms.add(word[:-2])
+        if word.endswith("ies"):
+            forms.add(word[:-3] + "y")
+    return forms
 
 
 def _time_parts(word: str) -> tuple[str, str] | None:
@@ -91,25 +92,27 @@ def _join_numbers(found: list[str]) -> list[str]:
     result: list[str] = []
     position = 0
     while position < len(found):
-        word, after = found[position], found[position + 1] if position + 1 < len(found) else ""
-        value, ordinal = _NUMBERS.get(word), _ORDINALS.get(word)
-        used = 1
-        if value is not None and value >= 20 and 1 <= _small(_NUMBERS, after) <= 9:
-            value, used = value + _NUMBERS[after], 2
-        elif value is not None and value >= 20 and 1 <= _small(_ORDINALS, after) <= 9:
-            value, ordinal, used = None, value + _ORDINALS[after], 2
-        elif value is not None and 1 <= value <= 9 and after == "hundred":
-            value, used = 100 * value, 2
-        if ordinal is not None:
-            result.append(_ordinal(ordinal))
-        else:
-            result.append(word if value is None else str(value))
+        spelled, used = _number(found[position : position + 2])
+        result.append(spelled)
         position += used
     return result
 
 
-def _small(table: Mapping[str, int], word: str) -> int:
-    return table.get(word, -1)
+def _number(ahead: list[str]) -> tuple[str, int]:
+    """The first word, as digits if it is a number word, and how many words (1 or 2) say it."""
+    word, after = ahead[0], ahead[1] if len(ahead) > 1 else ""
+    if word in _ORDINALS:
+        return _ordinal(_ORDINALS[word]), 1
+    value = _NUMBERS.get(word)
+    if value is None:
+        return word, 1
+    if value >= 20 and 1 <= _NUMBERS.get(after, 0) <= 9:
+        return str(value + _NUMBERS[after]), 2
+    if value >= 20 and 1 <= _ORDINALS.get(after, 0) <= 9:
+        return _ordinal(value + _ORDINALS[after]), 2
+    if 1 <= value <= 9 and after == "hundred":
+        return str(100 * value), 2
+    return str(value), 1
 
 
 def _ordinal(value: int) -> str:

@@ -26,7 +26,8 @@ def _tokenizer_metadata() -> dict[str, Any]:
     known = set(tokens)
     # Merges stand in the order of the tokens they make; a merge into a token that was cut off is left out.
     merges = [merge for merge in found["tokenizer.ggml.merges"] if merge.replace(" ", "") in known]
-    return {**found, "tokens": tokens, "types": found["tokenizer.ggml.token_type"][:VOCABULARY], "merges": merges}
+    types = found["tokenizer.ggml.token_type"][:VOCABULARY]
+    return {**found, "tokens": tokens, "types": types, "merges": merges}
 
 
 def make_tiny_gguf(
@@ -38,6 +39,7 @@ def make_tiny_gguf(
     seed: int = 0,
     tied: bool = True,
     chat_template: str | None = None,
+    pre: str | None = None,
     extra: Sequence[tuple[str, NDArray[Any]]] = (),
     architecture: str = "llama",
     metadata: dict[str, int] | None = None,
@@ -45,7 +47,7 @@ def make_tiny_gguf(
     """Write a random llama GGUF to ``path`` and return it.
 
     ``ffn_down`` is Q4_1 in even layers and F16 in odd ones. ``chat_template`` replaces SmolLM2's ("" leaves
-    it out), ``extra`` tensors and ``metadata`` (behind ``<architecture>.``) are added as they are.
+    it out), ``pre`` its way to split text, ``extra`` tensors and ``metadata`` (behind ``<architecture>.``) are added as they are.
     """
     import gguf
 
@@ -64,7 +66,7 @@ def make_tiny_gguf(
     writer.add_vocab_size(VOCABULARY)
     for key, value in (metadata or {}).items():
         writer.add_uint32(f"{architecture}.{key}", value)
-    _add_tokenizer(writer, chat_template)
+    _add_tokenizer(writer, chat_template, pre)
 
     def add(name: str, rows: int, columns: int, kind: Any, scale: float) -> None:
         values = (random.standard_normal((rows, columns)) * scale).astype(np.float32)
@@ -98,10 +100,10 @@ def make_tiny_gguf(
     return path
 
 
-def _add_tokenizer(writer: Any, chat_template: str | None) -> None:
+def _add_tokenizer(writer: Any, chat_template: str | None, pre: str | None) -> None:
     found = _tokenizer_metadata()
     writer.add_tokenizer_model(found["tokenizer.ggml.model"])
-    writer.add_tokenizer_pre(found["tokenizer.ggml.pre"])
+    writer.add_tokenizer_pre(pre or found["tokenizer.ggml.pre"])
     writer.add_token_list(found["tokens"])
     writer.add_token_types(found["types"])
     writer.add_token_merges(found["merges"])

@@ -1,0 +1,100 @@
+"""Base models of a home: brought, listed, removed. The caller holds the lock where something is written."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from homeedit.base.store import BaseModel, open_base
+from homeedit.errors import USAGE, HomeEditError
+from homeedit.facts.ledger import Ledger
+from homeedit.household.results import Initialised
+from homeedit.household.workspace import Workspace, chosen_device, clear_leftovers
+from homeedit.progress import Progress
+from homeedit.settings import Settings, write_settings
+
+
+def initialise(workspace: Workspace, model: str | None, progress: Progress) -> tuple[Settings, Initialised]:
+    """Make what is missing of a home: settings, ledger, base model, statistics. What is there stays.
+
+    Killed anywhere, the next call continues: each part appears by one rename.
+    """
+    started = time.perf_counter()
+    home, settings = workspace.home, workspace.settings
+    home.edits.mkdir(parents=True, exist_ok=True)
+    home.models.mkdir(parents=True, exist_ok=True)
+    with Ledger(home.ledger, create=True):
+        pass
+    if not home.settings_file.exists():
+        write_settings(home, settings)
+    clear_leftovers(home, None, progress)
+    base = bring_model(workspace, model or settings.model, None, progress)
+    if base.name != settings.model:
+        settings = replace(settings, model=base.name)
+        write_settings(home, settings)
+    seconds = time.perf_counter() - started
+    return settings, Initialised(str(home.root), base.name, base.fingerprint, seconds)
+
+
+def bring_model(workspace: Workspace, source: str, name: str | None, progress: Progress) -> BaseModel:
+    """The base model from ``source``, with its statistics: opened if it is there, else made."""
+    from homeedit.base.sources import EMBEDDED, slug
+
+    path = Path(source).expanduser()
+    known = name or (source if source == EMBEDDED or not path.exists() else slug(_stem(path)))
+    if (workspace.home.models / known).is_dir():
+        base = open_base(workspace.home.models, known)
+        _refuse_other(base, source, path)
+    else:
+        from homeedit.base.add import add_base
+        from homeedit.editing.recipes import default_layers
+
+        base = add_base(
+            workspace.home.models,
+            source,
+            name=name,
+            choose_layers=default_layers,
+            threads=workspace.settings.usable_threads(),
+            progress=progress,
+        )
+    _complete(workspace, base, progress)
+    return base
+
+
+def _stem(path: Path) -> str:
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def _refuse_other(base: BaseModel, source: str, path: Path) -> None:
+    """A file or folder whose name is taken by a model made from something else must not pass for it."""
+    if path.exists() and base.source != str(path.resolve()):
+        raise HomeEditError(
+            f"There is a base model called {base.name!r} already, made from {base.source}.",
+            f"Give {source} another name: homeedit model add {source} --name NAME",
+            USAGE,
+        )
+
+
+def _complete(workspace: Workspace, base: BaseModel, progress: Progress) -> None:
+    """Make the statistics of preserved knowledge if they are not there or not whole."""
+    from homeedit.editing.statistics import have_statistics, make_statistics
+
+    clear_leftovers(workspace.home, base, progress)
+    if have_statistics(base):
+        return
+    settings = workspace.settings
+    make_statistics(
+        base,
+        seed=settings.seed,
+        device=chosen_device(settings.device),
+        threads=settings.usable_threads(),
+        progress=progress,
+    )
+
+
+def refuse_used(workspace: Workspace, name: str) -> None:
+    """Raise HomeEditError when ``name`` is the model in use."""
+    if name == workspace.settings.model:
+        raise HomeEditError(
+            f"{name} is the model in use; it was not removed.",
+            "Switch to another with `homeedit init --model NAME` first.",
+        )

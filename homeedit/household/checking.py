@@ -1,0 +1,149 @@
+"""Asking a built GGUF: are its facts recalled, did other answers stay, may it be activated."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from homeedit.base.store import BaseModel
+from homeedit.builds.history import Build
+from homeedit.facts.fact import Fact
+from homeedit.facts.ledger import Ledger
+from homeedit.facts.records import Result
+from homeedit.household.results import AskedQuestion, BuildResult, FactResult, Unrelated
+from homeedit.household.workspace import Workspace
+from homeedit.progress import Progress
+from homeedit.verify.gate import Verdict, judge
+from homeedit.verify.locality import Locality, measure
+from homeedit.verify.recall import Recall, ask_facts
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What verify found in one build: its facts, their answers, locality and the gate's verdict."""
+
+    facts: tuple[Fact, ...]
+    recalls: tuple[Recall, ...]
+    locality: Locality
+    verdict: Verdict
+
+    def recall(self) -> float | None:
+        """Share of the facts that are recalled; None without facts."""
+        if not self.recalls:
+            return None
+        return sum(recall.recalled for recall in self.recalls) / len(self.recalls)
+
+    def locality_numbers(self) -> dict[str, float]:
+        """The locality as plain numbers."""
+        return {"kl": self.locality.kl, "kept": self.locality.kept, "asked": self.locality.asked}
+
+    def unrelated(self) -> Unrelated:
+        """The locality for a face."""
+        return Unrelated(self.locality.kl, self.locality.kept, self.locality.asked)
+
+
+def check_build(
+    workspace: Workspace,
+    base: BaseModel,
+    gguf: Path,
+    facts: Sequence[Fact],
+    previously_live: Collection[str],
+    progress: Progress,
+) -> Checked:
+    """Ask a built file, through llama.cpp, every question of ``facts`` and unrelated ones.
+
+    Raises:
+        HomeEditError: the file does not load.
+    """
+    from homeedit.runtime.llama import Runtime
+
+    threads, context = workspace.settings.usable_threads(), workspace.settings.context
+    with Runtime(gguf, threads=threads, context=context) as runtime:
+        recalls = tuple(ask_facts(runtime, facts, progress))
+        locality = measure(base, runtime, progress, threads=threads, context=context)
+    verdict = judge(locality, recalls, set(previously_live) & {fact.id for fact in facts})
+    return Checked(tuple(facts), recalls, locality, verdict)
+
+
+def answers_to_record(checked: Checked) -> list[Result]:
+    """The answers as the ledger keeps them."""
+    revisions = {fact.id: fact.revision for fact in checked.facts}
+    return [
+        Result(recall.fact_id, revisions[recall.fact_id], position, asked.question, asked.answer, asked.right)
+        for recall in checked.recalls
+        for position, asked in enumerate(recall.questions)
+    ]
+
+
+def fact_results(facts: Sequence[Fact], checked: Checked) -> tuple[FactResult, ...]:
+    """How the checked facts fare, with the states that ``facts``, fresh from the ledger, give them."""
+    recalls = {recall.fact_id: recall for recall in checked.recalls}
+    asked_for = {fact.id for fact in checked.facts}
+    return tuple(
+        FactResult(
+            fact.id,
+            fact.sentence,
+            fact.state,
+            recalls[fact.id].share if fact.id in recalls else None,
+            tuple(
+                AskedQuestion(asked.question, asked.answer, asked.right)
+                for asked in (recalls[fact.id].questions if fact.id in recalls else ())
+            ),
+        )
+        for fact in facts
+        if fact.id in asked_for
+    )
+
+
+def recorded_facts(ledger: Ledger, base: str, number: int, facts: Sequence[Fact]) -> tuple[FactResult, ...]:
+    """How facts fared when build ``number`` was last asked, from the ledger."""
+    answers: dict[tuple[str, int], list[AskedQuestion]] = {}
+    for row in ledger.results(base, number):
+        answers.setdefault((row.fact_id, row.revision), []).append(AskedQuestion(row.question, row.answer, row.right))
+    results = []
+    for fact in facts:
+        asked = tuple(answers.get((fact.id, fact.revision), ()))
+        share = sum(each.right for each in asked) / len(asked) if asked else None
+        results.append(FactResult(fact.id, fact.sentence, fact.state, share, asked))
+    return tuple(results)
+
+
+def recorded_result(
+    workspace: Workspace, ledger: Ledger, base: BaseModel, build: Build, seconds: dict[str, float]
+) -> BuildResult:
+    """The result of a compile with nothing to do: what was recorded of the active build."""
+    facts = [
+        fact
+        for fact in ledger.facts(base=base.name, active=build.number, enabled_only=True)
+        if fact.patch in build.patches
+    ]
+    record = next((each for each in ledger.builds(base.name) if each.number == build.number), None)
+    numbers = None if record is None else record.locality
+    return BuildResult(
+        build=build.number,
+        activated=True,
+        facts=recorded_facts(ledger, base.name, build.number, facts),
+        locality=None
+        if numbers is None
+        else Unrelated(float(numbers["kl"]), int(numbers["kept"]), int(numbers["asked"])),
+        seconds=seconds,
+        changed=False,
+    )
+
+
+def verify_build(
+    workspace: Workspace, ledger: Ledger, base: BaseModel, build: Build, progress: Progress
+) -> BuildResult:
+    """Ask a build again and keep the answers. Facts edited since the build are asked as they are now."""
+    facts = [
+        fact for fact in ledger.facts(base=base.name, active=build.number) if fact.id in build.facts and fact.enabled
+    ]
+    checked = check_build(workspace, base, build.gguf, facts, (), progress)
+    ledger.record_results(base.name, build.number, answers_to_record(checked))
+    again = ledger.facts(base=base.name, active=build.number)
+    return BuildResult(
+        build=build.number,
+        activated=True,
+        facts=fact_results(again, checked),
+        locality=checked.unrelated(),
+        reasons=checked.verdict.reasons,
+    )

@@ -1,0 +1,292 @@
+"""A compile from plan to activation. The caller holds the home's lock.
+
+Every write is one rename or one transaction, in an order that leaves a whole home whenever the process is
+killed: a patch file without facts is deleted by the next compile, facts with a patch that no build holds are
+linked by the next compile, a build that is not finished is cleared, and one that is finished but not active
+is only history.
+"""
+
+import gc
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from homeedit.base.store import BaseModel
+from homeedit.builds.history import Build, activate, active_build, clear_partials, finish, next_number, prune
+from homeedit.errors import HomeEditError
+from homeedit.facts.fact import Fact
+from homeedit.facts.ledger import Ledger
+from homeedit.facts.records import BuildRecord
+from homeedit.household.checking import Checked, answers_to_record, check_build, fact_results, recorded_result
+from homeedit.household.plan import Group, Plan, make_plan, orphans
+from homeedit.household.results import BuildResult
+from homeedit.household.workspace import Workspace, chosen_device, clear_leftovers
+from homeedit.patches.store import Patch, delete_patch, list_patches, load_delta, load_keys, write_patch
+from homeedit.progress import Progress
+
+STAGES = ("targets", "link", "merge", "quantize", "verify")
+
+
+@dataclass
+class Attempt:
+    """One plan carried out: what was linked, which of those patches are new, and what verify found."""
+
+    linked: tuple[str, ...]
+    new: tuple[str, ...]
+    number: int
+    checked: Checked
+
+
+@dataclass
+class Compiler:
+    """One run of compile on a home."""
+
+    workspace: Workspace
+    ledger: Ledger
+    base: BaseModel
+    progress: Progress
+    force: bool = False
+    drafts: bool = True
+    """Whether facts that never were compiled are; a revert leaves them alone."""
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    started: float = field(default_factory=time.perf_counter)
+    served: Build | None = None
+    live: frozenset[str] = frozenset()
+
+    def run(self, *, consolidate: bool = False) -> BuildResult:
+        """Plan, compile, build, verify, activate.
+
+        Raises:
+            HomeEditError: something failed; the build served before is untouched.
+        """
+        clear_leftovers(self.workspace.home, self.base, self.progress)
+        self.served = self._served()
+        facts = self._facts()
+        self.live = frozenset(fact.id for fact in facts if fact.enabled and fact.state == "live")
+        self._delete_orphans(facts)
+        plan = make_plan(facts, self._sizes(), consolidate=consolidate, drafts=self.drafts)
+        if self._is_served(plan):
+            assert self.served is not None
+            return recorded_result(self.workspace, self.ledger, self.base, self.served, self._elapsed())
+        attempt = self._attempt(plan)
+        lost = attempt.checked.verdict.lost
+        everything = make_plan(self._facts(), self._sizes(), consolidate=True)
+        if lost and not self.force and not _is_whole(plan) and everything.work:
+            self.progress.say(
+                f"{_listed(lost)} would no longer be recalled: compiling all {everything.work} facts together."
+            )
+            attempt = self._attempt(everything, previous=attempt)
+        if not attempt.checked.verdict.activate and not self.force:
+            return self._refuse(attempt)
+        return self._activate(attempt)
+
+    def _facts(self) -> list[Fact]:
+        number = None if self.served is None else self.served.number
+        return self.ledger.facts(base=self.base.name, active=number)
+
+    def _served(self) -> Build | None:
+        try:
+            return active_build(self.base)
+        except HomeEditError as error:
+            self.progress.say(f"{error.message} It is made anew.")
+            return None
+
+    def _patches(self) -> dict[str, Patch]:
+        """Patches usable with this base, oldest first."""
+        layers = set(self.base.edited_layers)
+        return {
+            patch.id: patch
+            for patch in list_patches(self.workspace.home.edits)
+            if patch.fingerprint == self.base.fingerprint and set(patch.layers) <= layers
+        }
+
+    def _sizes(self) -> dict[str, int]:
+        return {identity: len(patch.facts) for identity, patch in self._patches().items()}
+
+    def _delete_orphans(self, facts: Sequence[Fact]) -> None:
+        on_disk = [patch.id for patch in list_patches(self.workspace.home.edits)]
+        for identity in orphans(on_disk, facts, self.served.patches if self.served else ()):
+            delete_patch(self.workspace.home.edits, identity)
+
+    def _is_served(self, plan: Plan) -> bool:
+        return self.served is not None and not plan.groups and set(plan.linked) == set(self.served.patches)
+
+    def _elapsed(self) -> dict[str, float]:
+        return {**self.seconds, "total": time.perf_counter() - self.started}
+
+    def _attempt(self, plan: Plan, previous: Attempt | None = None) -> Attempt:
+        """Carry a plan out up to verify. A build that a previous attempt made is cleared first."""
+        from homeedit.builds.build import make_build
+
+        if previous is not None:
+            clear_partials(self.base)
+        start = time.perf_counter()
+        before = self._patches()
+        fresh = self._compile_groups(plan, before)
+        self.seconds["targets"] += time.perf_counter() - start
+        linked = [before[identity] for identity in plan.linked] + fresh
+        recorded = max((build.number for build in self.ledger.builds(self.base.name)), default=0)
+        number = next_number(self.base, after=recorded)
+        built = make_build(
+            self.base,
+            linked,
+            number=number,
+            created=_now(),
+            threads=self.workspace.settings.usable_threads(),
+            progress=self.progress,
+        )
+        for stage, spent in built.seconds.items():
+            self.seconds[stage] += spent
+        start = time.perf_counter()
+        checked = check_build(self.workspace, self.base, built.gguf, self._facts_of(linked), self.live, self.progress)
+        self.seconds["verify"] += time.perf_counter() - start
+        # Compiling the same facts again gives the same patch: it is not new, and others may need it.
+        new = [patch.id for patch in fresh if patch.id not in before]
+        earlier = previous.new if previous is not None else ()
+        return Attempt(tuple(patch.id for patch in linked), (*earlier, *new), number, checked)
+
+    def _facts_of(self, patches: Sequence[Patch]) -> list[Fact]:
+        """The enabled facts that these patches hold, as the ledger knows them."""
+        wanted = {patch.id for patch in patches}
+        return [fact for fact in self._facts() if fact.enabled and fact.patch in wanted]
+
+    def _compile_groups(self, plan: Plan, patches: Mapping[str, Patch]) -> list[Patch]:
+        """Compile each group on top of all before it; store each patch and say in the ledger who is in it."""
+        below = [patches[identity] for identity in plan.linked]
+        fresh: list[Patch] = []
+        for group in plan.groups:
+            self.progress.say(f"Compiling {group.reason}.")
+            patch = self._compile_group(group, below + fresh)
+            self.ledger.assign_patch(
+                [fact.id for fact in group.facts],
+                patch.id,
+                revisions={fact.id: fact.revision for fact in group.facts},
+            )
+            fresh.append(patch)
+        return fresh
+
+    def _compile_group(self, group: Group, below: Sequence[Patch]) -> Patch:
+        from homeedit.editing.compile import Parent, compile_facts
+        from homeedit.editing.recipes import recipe_for
+
+        settings = self.workspace.settings
+        holders: dict[str, list[Fact]] = {}
+        for fact in self._facts():
+            holders.setdefault(fact.patch or "", []).append(fact)
+        recipe = recipe_for(settings.method, self.base)
+        compiled = compile_facts(
+            group.facts,
+            base=self.base,
+            kept=[Parent(tuple(holders.get(patch.id, ())), load_delta(patch), load_keys(patch)) for patch in below],
+            recipe=recipe,
+            seed=settings.seed,
+            device=chosen_device(settings.device),
+            threads=settings.usable_threads(),
+            progress=self.progress,
+        )
+        # The model that was edited must be gone from memory before llama.cpp loads two more.
+        gc.collect()
+        return write_patch(
+            self.workspace.home.edits,
+            delta=compiled.delta,
+            keys=compiled.keys,
+            facts=group.facts,
+            base_name=self.base.name,
+            fingerprint=self.base.fingerprint,
+            parents=[patch.id for patch in below],
+            recipe=recipe.as_dict(),
+            seed=settings.seed,
+            created=_now(),
+        )
+
+    def _activate(self, attempt: Attempt) -> BuildResult:
+        """Record, finish, activate, prune."""
+        checked = attempt.checked
+        forced = not checked.verdict.activate
+        self.ledger.record_build(
+            BuildRecord(
+                base=self.base.name,
+                number=attempt.number,
+                patches=attempt.linked,
+                facts=tuple(fact.id for fact in checked.facts),
+                forced=forced,
+                locality=checked.locality_numbers(),
+                seconds=self._elapsed(),
+            )
+        )
+        self.ledger.record_results(self.base.name, attempt.number, answers_to_record(checked))
+        finish(
+            self.base,
+            attempt.number,
+            {"recall": checked.recall(), "locality": checked.locality_numbers(), "forced": forced},
+        )
+        activate(self.base, attempt.number)
+        for number in prune(self.base, self.workspace.settings.keep_builds):
+            self.progress.say(f"Deleted the old build {number}.")
+        self.served = active_build(self.base)
+        self._delete_orphans(self._facts())
+        reasons = tuple(f"Overruled: {reason}" for reason in checked.verdict.reasons) if forced else ()
+        return BuildResult(
+            build=attempt.number,
+            activated=True,
+            facts=fact_results(self._facts(), checked),
+            locality=checked.unrelated(),
+            seconds=self._elapsed(),
+            reasons=reasons,
+        )
+
+    def _refuse(self, attempt: Attempt) -> BuildResult:
+        """Leave the served build, take the new patches back from their facts, and note why."""
+        reasons = attempt.checked.verdict.reasons
+        restored = self._former_patches(attempt.new)
+        for identity in sorted({patch for patch in restored.values() if patch is not None}):
+            self.ledger.assign_patch([fact for fact, patch in restored.items() if patch == identity], identity)
+        without = [fact for fact, patch in restored.items() if patch is None]
+        self.ledger.assign_patch(without, None)
+        self.ledger.refuse(without, " ".join(reasons))
+        for identity in attempt.new:
+            delete_patch(self.workspace.home.edits, identity)
+        clear_partials(self.base)
+        return BuildResult(
+            build=attempt.number,
+            activated=False,
+            facts=fact_results(self._facts(), attempt.checked),
+            locality=attempt.checked.unrelated(),
+            seconds=self._elapsed(),
+            reasons=reasons,
+        )
+
+    def _former_patches(self, new: Sequence[str]) -> dict[str, str | None]:
+        """For each fact of the new patches: the older patch on disk that holds the same words, or None.
+
+        What the served build holds comes first, so that facts which are served stay as they were.
+        """
+        served = self.served.patches if self.served else ()
+        older = [patch for patch in self._patches().values() if patch.id not in new]
+        older.sort(key=lambda patch: (patch.id in served, patch.created), reverse=True)
+        return {
+            fact.id: next((patch.id for patch in older if _holds(patch, fact)), None)
+            for fact in self._facts()
+            if fact.patch in new
+        }
+
+
+def _holds(patch: Patch, fact: Fact) -> bool:
+    return any(
+        (held.id, held.sentence, held.prompt, held.target) == (fact.id, fact.sentence, fact.prompt, fact.target)
+        for held in patch.facts
+    )
+
+
+def _is_whole(plan: Plan) -> bool:
+    """Whether the plan already compiles everything together."""
+    return not plan.linked and len(plan.groups) == 1
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return ", ".join(ids)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
