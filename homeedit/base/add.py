@@ -30,8 +30,8 @@ from homeedit.errors import HomeEditError
 from homeedit.progress import Progress
 
 _AGREEMENT = 0.9
-"""Least cosine between the two copies of an edited weight: below it they are of different models. A 2-bit
-quantization of the same weights is above 0.95."""
+"""Least cosine between the two copies of an edited weight: below it they are of different models. Of the
+same weights, Q4_0 has 0.99 and Q2_K 0.94 (measured on heavy-tailed random weights)."""
 
 
 def add_base(

@@ -197,7 +197,10 @@ def remove_build(base: BaseModel, number: int) -> None:
 
 
 def clear_partials(base: BaseModel) -> list[str]:
-    """Remove what killed commands left: builds half made or half deleted; returns their folders' names."""
+    """Remove what killed commands left: builds half made or half deleted, whose folders' names it returns, and
+    files not yet renamed."""
+    for file in base.folder.glob(".*.partial"):
+        file.unlink(missing_ok=True)
     if not base.builds.is_dir():
         return []
     names = sorted(entry.name for entry in base.builds.iterdir() if _PARTIAL.fullmatch(entry.name))

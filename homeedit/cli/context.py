@@ -48,7 +48,10 @@ def face(context: typer.Context, json_output: bool) -> Face:
     from homeedit.cli.progress import progress_for_stderr
 
     common = context.find_object(Common) or Common()
-    return Face(Household(chosen_home(common)), json_output or common.json, progress_for_stderr())
+    progress = progress_for_stderr()
+    # However the command ends, the terminal gets its cursor back.
+    context.call_on_close(progress.finish)
+    return Face(Household(chosen_home(common)), json_output or common.json, progress)
 
 
 def stdin_lines() -> list[str]:

@@ -38,7 +38,7 @@ STORIES = (
         "On which day do they come for the recycling?",
     ),
 )
-UNRELATED = "What is the capital of France?"
+UNRELATED = "What is the capital of Germany?"
 
 
 def demo(

@@ -55,7 +55,7 @@ def _ask_what_to_do(problem: Contradiction) -> OnConflict:
 @app.command("add")
 def add(
     context: typer.Context,
-    sentence: Annotated[str, typer.Argument(help="One sentence, in quotes.", show_default=False)],
+    sentence: Annotated[str, typer.Argument(metavar="SENTENCE", help="One sentence, in quotes.")],
     subject: SubjectOption = None,
     prompt: PromptOption = None,
     target: TargetOption = None,

@@ -30,9 +30,6 @@ from homeedit.facts.contrasts import near_misses
 from homeedit.facts.fact import Fact
 from homeedit.progress import Progress
 
-KEPT_ANSWER = 12
-"""Tokens of the base's own answer that a keep or contrast row holds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Parent:
@@ -113,7 +110,7 @@ def _kept_rows(
     progress: Progress,
 ) -> list[Row]:
     """Generic questions with the base's stored answers, and near misses of the facts with its answers now."""
-    rows = [keep_row(chat, item.question, item.answer[:KEPT_ANSWER]) for item in statistics.kept]
+    rows = [keep_row(chat, item.question, item.answer[: recipe.kept_tokens]) for item in statistics.kept]
     avoid = {fact.subject.lower() for fact in (*facts, *taught)}
     misses = [
         (index, miss.questions[number % len(miss.questions)])
@@ -125,7 +122,7 @@ def _kept_rows(
     for at in range(0, len(misses), 64):
         chosen = misses[at : at + 64]
         prompts = [[*chat.prefix, *chat.question(question)] for _, question in chosen]
-        answers = continue_prompts(raw, prompts, KEPT_ANSWER, chat.end[0], progress)
+        answers = continue_prompts(raw, prompts, recipe.contrast_tokens, chat.end[0], progress)
         rows += [
             keep_row(chat, question, answer, "contrast", index)
             for (index, question), answer in zip(chosen, answers, strict=True)

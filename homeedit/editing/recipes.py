@@ -20,21 +20,28 @@ class Recipe:
     layers: tuple[int, ...]
     """Edited layers."""
 
-    steps: int = 40
-    """Training steps on the preconditioned change (joint); steps of the search for z (alphaedit)."""
-    learning_rate: float = 5e-4
+    steps: int = 20
+    """Least training steps on the preconditioned change (joint); steps of the search for z (alphaedit)."""
+    steps_per_root_fact: float = 16.0
+    """joint: steps grow with the square root of the number of facts, as facts share what they need."""
+    learning_rate: float = 7e-4
     warmup: int = 5
     rows_per_step: int = 24
     """Fact rows a step, hardest first."""
-    kept_per_step: int = 14
-    """Keep, contrast and replay rows a step."""
+    kept_per_step: int = 12
+    contrasts_per_step: int = 14
+    """Keep rows and contrast rows a step: half of each the worst, half drawn at random."""
     floor: float = 0.03
     """Negative log-likelihood (nats) of an answer token under which it counts as learned."""
-    keep_weight: float = 4.0
-    """Weight of the KL on kept rows."""
+    keep_weight: float = 8.0
+    contrast_weight: float = 8.0
+    """Weights of the mean KL on keep rows and on contrast rows."""
     change_penalty: float = 2.0
     """Weight of the change's share of the layer's output on preserved text."""
-    contrasts_per_fact: int = 4
+    contrasts_per_fact: int = 12
+    kept_tokens: int = 20
+    contrast_tokens: int = 8
+    """Tokens of the base's own answer that a keep row and a contrast row hold."""
     replay_per_fact: int = 4
     """Rows of each fact of the patches stood on, kept as they are."""
 
@@ -43,19 +50,25 @@ class Recipe:
     metric_earlier: float = 5.0
     """Weights, in the metric, of kept rows' keys, the prefix's keys, and earlier patches' keys."""
     metric_ridge: float = 1e-3
-    most_directions: int = 512
+    most_directions: int = 768
     """Directions of the rows' whitened keys that training may use, per layer."""
 
     rank_per_fact: int = 4
     least_rank: int = 8
-    recovery_steps: int = 18
+    recovery_share: float = 0.45
     recovery_rate: float = 0.15
-    """Steps, and learning rate as a share of each factor's root mean square, after the cut to low rank."""
+    """After the cut to low rank: steps as a share of those before, and the learning rate as a share of each
+    factor's root mean square."""
 
-    threshold: float = 0.02
+    threshold: float = 1.0
     """alphaedit: eigenvalues above this share of the mean are projected out."""
     ridge: float = 1.0
     """alphaedit: L2 of the closed form."""
+
+    def steps_for(self, facts: int) -> tuple[int, int]:
+        """Training and recovery steps for a number of facts."""
+        steps = max(self.steps, round(self.steps_per_root_fact * facts**0.5))
+        return steps, round(self.recovery_share * steps)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a patch's metadata."""

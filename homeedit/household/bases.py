@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from homeedit.base.store import BaseModel, open_base
+from homeedit.base.store import BaseModel, open_base, valid_name
 from homeedit.errors import USAGE, HomeEditError
 from homeedit.facts.ledger import Ledger
 from homeedit.household.results import Initialised
@@ -39,17 +39,19 @@ def bring_model(workspace: Workspace, source: str, name: str | None, progress: P
     """The base model from ``source``, with its statistics: opened if it is there, else made."""
     from homeedit.base.sources import EMBEDDED, slug
 
-    path = Path(source).expanduser()
-    known = name or (source if source == EMBEDDED or not path.exists() else slug(_stem(path)))
-    if (workspace.home.models / known).is_dir():
-        base = open_base(workspace.home.models, known)
-        _refuse_other(base, source, path)
+    models, path = workspace.home.models, Path(source).expanduser()
+    is_name = source == EMBEDDED or not path.exists() or (valid_name(source) and (models / source).is_dir())
+    known = name or (source if is_name else slug(_stem(path)))
+    if valid_name(known) and (models / known).is_dir():
+        base = open_base(models, known)
+        if not is_name:
+            _refuse_other(base, path)
     else:
         from homeedit.base.add import add_base
         from homeedit.editing.recipes import default_layers
 
         base = add_base(
-            workspace.home.models,
+            models,
             source,
             name=name,
             choose_layers=default_layers,
@@ -64,12 +66,12 @@ def _stem(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def _refuse_other(base: BaseModel, source: str, path: Path) -> None:
+def _refuse_other(base: BaseModel, path: Path) -> None:
     """A file or folder whose name is taken by a model made from something else must not pass for it."""
-    if path.exists() and base.source != str(path.resolve()):
+    if base.source != str(path.resolve()):
         raise HomeEditError(
             f"There is a base model called {base.name!r} already, made from {base.source}.",
-            f"Give {source} another name: homeedit model add {source} --name NAME",
+            f"Give this one another name: homeedit model add {path} --name NAME",
             USAGE,
         )
 
@@ -92,9 +94,14 @@ def _complete(workspace: Workspace, base: BaseModel, progress: Progress) -> None
 
 
 def refuse_used(workspace: Workspace, name: str) -> None:
-    """Raise HomeEditError when ``name`` is the model in use."""
-    if name == workspace.settings.model:
-        raise HomeEditError(
-            f"{name} is the model in use; it was not removed.",
-            "Switch to another with `homeedit init --model NAME` first.",
-        )
+    """Raise HomeEditError when ``name`` is the model in use and whole; a damaged one may be removed."""
+    if name != workspace.settings.model:
+        return
+    try:
+        open_base(workspace.home.models, name)
+    except HomeEditError:
+        return
+    raise HomeEditError(
+        f"{name} is the model in use; it was not removed.",
+        "Switch to another with `homeedit init --model NAME` first.",
+    )

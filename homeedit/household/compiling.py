@@ -18,8 +18,9 @@ from homeedit.errors import HomeEditError
 from homeedit.facts.fact import Fact
 from homeedit.facts.ledger import Ledger
 from homeedit.facts.records import BuildRecord
-from homeedit.household.checking import Checked, answers_to_record, check_build, fact_results, recorded_result
+from homeedit.household.checking import Checked, answers_to_record, check_build, fact_results
 from homeedit.household.plan import Group, Plan, make_plan, orphans
+from homeedit.household.recorded import recorded_result
 from homeedit.household.results import BuildResult
 from homeedit.household.workspace import Workspace, chosen_device, clear_leftovers
 from homeedit.patches.store import Patch, delete_patch, list_patches, load_delta, load_keys, write_patch
@@ -68,7 +69,7 @@ class Compiler:
         plan = make_plan(facts, self._sizes(), consolidate=consolidate, drafts=self.drafts)
         if self._is_served(plan):
             assert self.served is not None
-            return recorded_result(self.workspace, self.ledger, self.base, self.served, self._elapsed())
+            return recorded_result(self.ledger, self.base.name, self.served, self._elapsed())
         attempt = self._attempt(plan)
         lost = attempt.checked.verdict.lost
         everything = make_plan(self._facts(), self._sizes(), consolidate=True)

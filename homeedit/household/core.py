@@ -161,7 +161,7 @@ class Household:
 
     def fact_result(self, fact_id: str) -> FactResult:
         """How a fact fared when the active build was last asked, and why it was refused, if it was."""
-        from homeedit.household.checking import recorded_facts
+        from homeedit.household.recorded import recorded_facts
 
         with self._opened() as ledger:
             fact = self.workspace.fact(ledger, fact_id)

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from homeedit.base.store import BaseModel, open_base
 from homeedit.errors import HomeEditError
 from homeedit.facts.fact import Fact
 from homeedit.facts.ledger import Ledger
 from homeedit.progress import Progress
 from homeedit.settings import Home, Settings
+
+if TYPE_CHECKING:
+    from homeedit.base.store import BaseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,23 @@ class Workspace:
             )
         return Ledger(self.home.ledger)
 
-    def base(self) -> BaseModel:
+    def base(self) -> "BaseModel":
         """The base model in use; raises HomeEditError when it is missing or damaged."""
+        from homeedit.base.store import open_base
+
         return open_base(self.home.models, self.settings.model)
 
     def active_number(self) -> int | None:
-        """The active build's number; None when there is none, or no whole base model."""
-        from homeedit.builds.history import active_number
+        """The number of the build that is served, from which the states of facts derive; None for the base.
 
+        Reads the one file that ``homeedit.builds.history`` writes, without loading what a build needs: lists
+        of facts must be quick, and must not fail because a model is damaged.
+        """
         try:
-            return active_number(self.base())
-        except HomeEditError:
+            text = (self.home.models / self.settings.model / "active").read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
             return None
+        return int(text) if text.isdigit() else None
 
     def facts(self, ledger: Ledger) -> list[Fact]:
         """All facts with their states under the active build, oldest first."""
@@ -58,6 +66,8 @@ def chosen_device(setting: str) -> str:
     Raises:
         HomeEditError: the settings name a device that this machine does not have.
     """
+    if setting == "cpu":
+        return setting
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -89,7 +99,7 @@ def disk_errors_in_words() -> Iterator[None]:
         ) from error
 
 
-def clear_leftovers(home: Home, base: BaseModel | None, progress: Progress) -> None:
+def clear_leftovers(home: Home, base: "BaseModel | None", progress: Progress) -> None:
     """Remove what killed commands left behind. Only for the holder of the lock."""
     from homeedit.builds.history import clear_partials
     from homeedit.patches.store import clear_partial_patches

@@ -163,7 +163,7 @@ def _parse_entry(name: str, value: Any, base: int) -> Entry:
     if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
         raise HomeEditError(f"the entry of tensor {name[:80]!r} is malformed")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
-    if dtype not in _DTYPES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise HomeEditError(f"tensor {name[:80]!r} has dtype {str(dtype)[:20]}; float16 and float32 are allowed")
     if not _is_counts(shape) or not _is_counts(offsets) or len(shape) > 4 or len(offsets) != 2:
         raise HomeEditError(f"the shape or offsets of tensor {name[:80]!r} are malformed")

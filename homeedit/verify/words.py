@@ -125,7 +125,7 @@ def _join_times(found: list[str]) -> list[str]:
     result: list[str] = []
     position = 0
     while position < len(found):
-        clock, used = _clock(found[position : position + 4])
+        clock, used = _clock(found[position : position + 4], found[position - 1] if position else "")
         half, more = _half(found[position + used : position + used + 3])
         hour = found[position] if used == 1 and re.fullmatch(r"[1-9]|1[0-2]", found[position]) else ""
         if clock is None and hour and half:
@@ -139,8 +139,11 @@ def _join_times(found: list[str]) -> list[str]:
     return result
 
 
-def _clock(ahead: list[str]) -> tuple[str | None, int]:
-    """The time that begins a list of words, "H:MM", and how many of them say it; (None, 1) if none does."""
+def _clock(ahead: list[str], before: str) -> tuple[str | None, int]:
+    """The time that begins a list of words, "H:MM", and how many of them say it; (None, 1) if none does.
+
+    ``before`` is the word before them: in "from ten to six" no time is "ten to six".
+    """
     if _CLOCK.fullmatch(ahead[0]):
         return ahead[0], 1
     if len(ahead) > 1 and ahead[1] == "oclock" and ahead[0].isdigit():
@@ -150,6 +153,8 @@ def _clock(ahead: list[str]) -> tuple[str | None, int]:
         minutes = int(ahead[0])
     rest = [word for word in ahead[1:] if word != "minutes"]
     if minutes is None or len(rest) < 2 or rest[0] not in ("past", "to"):
+        return None, 1
+    if rest[0] == "to" and before in ("from", "between", "open"):
         return None, 1
     if not re.fullmatch(r"[1-9]|1[0-2]", rest[1]) or (rest[0] == "to" and minutes == 30):
         return None, 1

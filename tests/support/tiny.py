@@ -47,7 +47,8 @@ def make_tiny_gguf(
     """Write a random llama GGUF to ``path`` and return it.
 
     ``ffn_down`` is Q4_1 in even layers and F16 in odd ones. ``chat_template`` replaces SmolLM2's ("" leaves
-    it out), ``pre`` its way to split text, ``extra`` tensors and ``metadata`` (behind ``<architecture>.``) are added as they are.
+    it out), ``pre`` its way to split text, ``extra`` tensors and ``metadata`` (behind
+    ``<architecture>.``) are added as they are.
     """
     import gguf
 

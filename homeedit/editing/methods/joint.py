@@ -45,6 +45,7 @@ class Task:
     model: EditableModel
     facts: list[Prepared]
     kept: list[Prepared]
+    contrasts: list[Prepared]
     forbidden: dict[int, Tensor]
     whitenings: dict[int, Whitening]
     energy: dict[int, float]
@@ -57,13 +58,13 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     progress.stage("preparing", None)
     prepared, keys = prepare(job.model, job.rows, progress)
     facts = [item for item in prepared if not item.row.taught]
-    kept = [item for item in prepared if item.row.taught]
-    task = Task(job.model, facts, kept, {}, {}, {}, job.recipe, job.generator)
+    kept = [item for item in prepared if item.row.kind == "keep"]
+    contrasts = [item for item in prepared if item.row.kind == "contrast"]
+    task = Task(job.model, facts, kept, contrasts, {}, {}, {}, job.recipe, job.generator)
     for layer in job.recipe.layers:
         progress.check()
         _constrain(task, job, layer, keys[layer])
-    rank = max(job.recipe.least_rank, job.recipe.rank_per_fact * len(job.facts))
-    factors, report = train(task, progress, rank)
+    factors, report = train(task, progress, len(job.facts))
     return {layer: (f.A, f.B) for layer, f in factors.items()}, report
 
 
@@ -82,9 +83,10 @@ def _constrain(task: Task, job: Job, layer: int, keys: RowKeys) -> None:
     task.forbidden[layer] = orthonormal(prefix).to(model.device)
 
 
-def train(task: Task, progress: Progress, rank: int) -> tuple[dict[int, Factors], dict[str, float]]:
-    """Train, cut to ``rank``, recover. Returns the factors per layer and a short report."""
+def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Factors], dict[str, float]]:
+    """Train, cut to the rank of this many facts, recover. Returns the factors per layer and a short report."""
     recipe = task.recipe
+    rank = max(recipe.least_rank, recipe.rank_per_fact * facts)
     full = {
         layer: Factors(
             w.right,
@@ -93,11 +95,12 @@ def train(task: Task, progress: Progress, rank: int) -> tuple[dict[int, Factors]
         for layer, w in task.whitenings.items()
     }
     optimizer = torch.optim.Adam([f.B for f in full.values()], lr=recipe.learning_rate, betas=(0.9, 0.98))
-    progress.stage("learning", recipe.steps)
-    descend(task, full, optimizer, recipe.steps, recipe.warmup, False, progress)
+    steps, recovery_steps = recipe.steps_for(facts)
+    progress.stage("learning", steps)
+    descend(task, full, optimizer, steps, recipe.warmup, False, progress)
     cut = {layer: cut_to_rank(full[layer].B, w, rank) for layer, w in task.whitenings.items()}
-    progress.stage("compressing", recipe.recovery_steps)
-    recover(task, cut, recipe.recovery_steps, progress)
+    progress.stage("compressing", recovery_steps)
+    recover(task, cut, recovery_steps, progress)
     refresh(task, cut)
     losses = [item.loss for item in task.facts]
     return cut, {"loss": sum(losses) / len(losses), "worst": max(losses)}
@@ -130,42 +133,47 @@ def descend(
         scale = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
         for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
             group["lr"] = rate * scale
-        facts, kept = choose(task)
-        gradients(task, factors, facts, kept, both)
+        chosen = choose(task)
+        gradients(task, factors, chosen, both)
         if not both:
             penalise(task, factors)
         optimizer.step()
         if both:
             for layer, f in factors.items():
                 f.A -= (f.A @ task.forbidden[layer]) @ task.forbidden[layer].T
-        worst = max(item.loss for item in task.facts)
-        progress.advance(1, f"loss {sum(item.loss for item in facts) / len(facts):.2f}" if math.isfinite(worst) else "")
+        facts = [item.loss for item, _ in chosen if not item.row.taught]
+        progress.advance(1, f"loss {sum(facts) / len(facts):.2f}")
 
 
-def choose(task: Task) -> tuple[list[Prepared], list[Prepared]]:
-    """The rows of one step: the hardest fact rows, the worst kept rows and as many drawn at random."""
-    facts = sorted(task.facts, key=lambda item: -item.loss)[: task.recipe.rows_per_step]
-    count = min(task.recipe.kept_per_step, len(task.kept))
-    order = sorted(range(len(task.kept)), key=lambda index: -task.kept[index].loss)
-    hard, rest = order[: count // 2], order[count // 2 :]
-    drawn = torch.randperm(len(rest), generator=task.generator)[: count - len(hard)].tolist()
-    return facts, [task.kept[index] for index in [*hard, *(rest[number] for number in drawn)]]
+def choose(task: Task) -> list[tuple[Prepared, float]]:
+    """The rows of one step with their weights: the hardest fact rows, and the worst kept rows beside random ones."""
+    recipe = task.recipe
+    facts = sorted(task.facts, key=lambda item: -item.loss)[: recipe.rows_per_step]
+    groups = [
+        (facts, 1.0),
+        (_worst_and_drawn(task.kept, recipe.kept_per_step, task.generator), recipe.keep_weight),
+        (_worst_and_drawn(task.contrasts, recipe.contrasts_per_step, task.generator), recipe.contrast_weight),
+    ]
+    return [(item, weight / len(group)) for group, weight in groups for item in group]
 
 
-def gradients(
-    task: Task, factors: dict[int, Factors], facts: Sequence[Prepared], kept: Sequence[Prepared], both: bool
-) -> None:
+def _worst_and_drawn(rows: Sequence[Prepared], count: int, generator: torch.Generator) -> list[Prepared]:
+    order = sorted(rows, key=lambda item: -item.loss)
+    worst, rest = order[: count // 2], order[count // 2 :]
+    drawn = torch.randperm(len(rest), generator=generator)[: count - len(worst)].tolist()
+    return [*worst, *(rest[number] for number in drawn)]
+
+
+def gradients(task: Task, factors: dict[int, Factors], chosen: Sequence[tuple[Prepared, float]], both: bool) -> None:
     """Set the gradients of B (and of A, if both): the model gives that of the dense change, the chain rule the rest."""
     changes = {layer: f.dense().to(task.model.dtype).requires_grad_() for layer, f in factors.items()}
     task.model.change(changes)
-    weights = [1 / max(1, len(facts))] * len(facts) + [task.recipe.keep_weight / max(1, len(kept))] * len(kept)
-    chosen = [*facts, *kept]
-    for group in batches_of([item.row for item in chosen], MOST_TOKENS):
-        rows = [chosen[index] for index in group]
+    for group in batches_of([item.row for item, _ in chosen], MOST_TOKENS):
+        rows = [chosen[index][0] for index in group]
         last = task.model.upper(stacked(rows), rows[0].row.prefixed)
         losses = row_losses(task.model, last, rows, task.recipe.floor)
-        total = (losses * torch.tensor([weights[index] for index in group], device=losses.device)).sum()
-        torch.autograd.backward(total)
+        weights = torch.tensor([chosen[index][1] for index in group], device=losses.device)
+        torch.autograd.backward((losses * weights).sum())
         for item, loss in zip(rows, losses.tolist(), strict=True):
             item.loss = loss
     for layer, f in factors.items():
