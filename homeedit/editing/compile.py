@@ -16,7 +16,7 @@ from torch import Tensor
 from homeedit.base.architecture import architecture_named
 from homeedit.base.load import load_model, load_tokenizer
 from homeedit.base.store import BaseModel
-from homeedit.editing.batches import padded_ids
+from homeedit.editing.batches import batches_of, padded_ids
 from homeedit.editing.delta import Array, Delta, LowRank, concatenate
 from homeedit.editing.generation import continue_prompts
 from homeedit.editing.job import Job
@@ -27,6 +27,7 @@ from homeedit.editing.requests import ChatTokens, Row, fact_rows, keep_row
 from homeedit.editing.statistics import Statistics, working_dtype
 from homeedit.errors import HomeEditError
 from homeedit.facts.contrasts import near_misses
+from homeedit.facts.everyday import everyday_questions
 from homeedit.facts.fact import Fact
 from homeedit.progress import Progress
 
@@ -109,7 +110,7 @@ def _kept_rows(
     seed: int,
     progress: Progress,
 ) -> list[Row]:
-    """Generic questions with the base's stored answers, and near misses of the facts with its answers now."""
+    """Generic questions with the base's stored answers; near misses and everyday questions with its answers now."""
     rows = [keep_row(chat, item.question, item.answer[: recipe.kept_tokens]) for item in statistics.kept]
     avoid = {fact.subject.lower() for fact in (*facts, *taught)}
     misses = [
@@ -118,6 +119,7 @@ def _kept_rows(
         for number, miss in enumerate(near_misses(fact, avoid, seed=seed, count=recipe.contrasts_per_fact))
         if miss.questions
     ]
+    misses += [(index, question) for index, fact in enumerate(facts) for question in everyday_questions(fact)]
     progress.stage("contrasts", len(misses))
     for at in range(0, len(misses), 64):
         chosen = misses[at : at + 64]
@@ -145,27 +147,28 @@ def facts_keys(model: EditableModel, rows: Sequence[Row], facts: int) -> dict[in
     For every fact the mean key, over its rows, at the subject's last token, at the token that begins the
     answer, and at the tokens that predict the target.
     """
-    sums: dict[tuple[int, int], list[Tensor]] = {}
-    for row in rows:
-        if row.kind != "fact":
-            continue
-        hidden = model.lower(padded_ids([row], model.device))
+    own = [row for row in rows if row.kind == "fact"]
+    width = model.edited[model.first].weight.shape[1]
+    sums = {layer: torch.zeros(facts, 3, width) for layer in model.edited_layers}
+    counts = torch.zeros(facts, 3, 1)
+    for group in batches_of(own, 4096):
+        chosen = [own[index] for index in group]
         with torch.no_grad(), model.recording() as found:
-            model.upper(hidden, row.prefixed, until=max(model.edited_layers))
-        full = [row.start - 1 + number for number, weight in enumerate(row.weights) if weight >= 1.0]
-        for layer, keys in found.items():
-            key = keys[0][0].float().cpu()
-            slots = sums.setdefault((row.fact, layer), [torch.zeros(3, key.shape[1]), torch.zeros(3, 1)])
-            for slot, positions in enumerate(
-                ([row.subject_end] if row.subject_end >= 0 else [], [row.start - 1], full)
-            ):
+            model.upper(model.lower(padded_ids(chosen, model.device)), chosen[0].prefixed, until=max(model.edited))
+        for number, row in enumerate(chosen):
+            for slot, positions in enumerate(_preserved_positions(row)):
                 if positions:
-                    slots[0][slot] += key[positions].mean(0)
-                    slots[1][slot] += 1
-    return {
-        layer: _half(torch.cat([sums[fact, layer][0] / sums[fact, layer][1].clamp_min(1) for fact in range(facts)]))
-        for layer in model.edited_layers
-    }
+                    counts[row.fact, slot] += 1
+                    for layer, (keys,) in found.items():
+                        sums[layer][row.fact, slot] += keys[number, positions].float().cpu().mean(0)
+    return {layer: _half((total / counts.clamp_min(1)).flatten(0, 1)) for layer, total in sums.items()}
+
+
+def _preserved_positions(row: Row) -> tuple[list[int], list[int], list[int]]:
+    """Token positions of a fact row's subject end, of the beginning of its answer, and before its target's tokens."""
+    subject = [row.subject_end] if row.subject_end >= 0 else []
+    target = [row.start - 1 + number for number, on_target in enumerate(row.on_target) if on_target]
+    return subject, [row.start - 1], target
 
 
 def _half(values: Tensor) -> Array:

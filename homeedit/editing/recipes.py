@@ -22,23 +22,23 @@ class Recipe:
 
     steps: int = 20
     """Least training steps on the preconditioned change (joint); steps of the search for z (alphaedit)."""
-    steps_per_root_fact: float = 16.0
+    steps_per_root_fact: float = 14.0
     """joint: steps grow with the square root of the number of facts, as facts share what they need."""
     learning_rate: float = 7e-4
     warmup: int = 5
     rows_per_step: int = 24
     """Fact rows a step, hardest first."""
-    kept_per_step: int = 12
-    contrasts_per_step: int = 14
+    kept_per_step: int = 10
+    contrasts_per_step: int = 12
     """Keep rows and contrast rows a step: half of each the worst, half drawn at random."""
     floor: float = 0.03
     """Negative log-likelihood (nats) of an answer token under which it counts as learned."""
     keep_weight: float = 8.0
-    contrast_weight: float = 8.0
+    contrast_weight: float = 4.0
     """Weights of the mean KL on keep rows and on contrast rows."""
     change_penalty: float = 2.0
     """Weight of the change's share of the layer's output on preserved text."""
-    contrasts_per_fact: int = 12
+    contrasts_per_fact: int = 8
     kept_tokens: int = 20
     contrast_tokens: int = 8
     """Tokens of the base's own answer that a keep row and a contrast row hold."""
@@ -55,7 +55,7 @@ class Recipe:
 
     rank_per_fact: int = 4
     least_rank: int = 8
-    recovery_share: float = 0.45
+    recovery_share: float = 0.6
     recovery_rate: float = 0.15
     """After the cut to low rank: steps as a share of those before, and the learning rate as a share of each
     factor's root mean square."""

@@ -19,6 +19,8 @@ ASIDES = (
     "We are getting ready to leave.",
     "Sorry to bother you again.",
 )
+END_WEIGHT = 0.5
+"""Weight of the full stop and of the end of the turn; statement and target weigh 1."""
 FRAMES = ("{}", "Sure! {}", "Of course. {}", "As far as I know, {}")
 
 
@@ -27,8 +29,9 @@ class Row:
     """One training or observation row.
 
     ``ids`` are the tokens after the shared prefix; the answer begins at ``start``. ``weights`` gives each
-    answer token's weight in the loss. ``subject_end`` is the position of the subject's last token, or -1.
-    ``fact`` is the index of the fact it belongs to, -1 for none; ``prefixed`` is False for bare statements.
+    answer token's weight in the loss, ``on_target`` which of them are the target's. ``subject_end`` is the
+    position of the subject's last token, or -1. ``fact`` is the index of the fact it belongs to, -1 for none;
+    ``prefixed`` is False for bare statements.
     """
 
     ids: tuple[int, ...]
@@ -38,6 +41,7 @@ class Row:
     fact: int
     prefixed: bool
     subject_end: int = -1
+    on_target: tuple[bool, ...] = ()
 
     @property
     def taught(self) -> bool:
@@ -51,12 +55,12 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """Weights of answer tokens in a fact row: the words before the target, the target, the end of the turn."""
+class Answer:
+    """An answer's tokens, each one's weight in the loss, and which of them belong to the target."""
 
-    statement: float = 1.0
-    target: float = 1.0
-    end: float = 0.5
+    ids: tuple[int, ...]
+    weights: tuple[float, ...]
+    on_target: tuple[bool, ...]
 
 
 class ChatTokens:
@@ -93,25 +97,26 @@ class ChatTokens:
         return found["input_ids"], found["offset_mapping"]
 
 
-def fact_rows(chat: ChatTokens, facts: Sequence[Fact], kind: Kind = "fact", weights: Weights = Weights()) -> list[Row]:
+def fact_rows(chat: ChatTokens, facts: Sequence[Fact], kind: Kind = "fact") -> list[Row]:
     """All rows of the facts, in the order of the facts."""
-    return [row for index, fact in enumerate(facts) for row in _rows_of(chat, fact, index, kind, weights)]
+    return [row for index, fact in enumerate(facts) for row in _rows_of(chat, fact, index, kind)]
 
 
-def _rows_of(chat: ChatTokens, fact: Fact, index: int, kind: Kind, weights: Weights) -> Iterable[Row]:
+def _rows_of(chat: ChatTokens, fact: Fact, index: int, kind: Kind) -> Iterable[Row]:
     for question, frame in phrasings(fact, index):
         ids = chat.question(question)
-        answer, answer_weights = answer_tokens(chat, fact, frame, weights)
+        answer = answer_tokens(chat, fact, frame)
         yield Row(
-            ids=(*ids, *answer),
+            ids=(*ids, *answer.ids),
             start=len(ids),
-            weights=answer_weights,
+            weights=answer.weights,
             kind=kind,
             fact=index,
             prefixed=True,
             subject_end=last_token_of(chat, question, fact.subject),
+            on_target=answer.on_target,
         )
-    yield statement_row(chat, fact, index, kind, weights)
+    yield statement_row(chat, fact, index, kind)
 
 
 def phrasings(fact: Fact, index: int) -> list[tuple[str, str]]:
@@ -139,34 +144,32 @@ def subject_phrase(fact: Fact) -> str:
     return fact.subject
 
 
-def answer_tokens(
-    chat: ChatTokens, fact: Fact, frame: str, weights: Weights
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Tokens and weights of the answer: the statement in its frame, a full stop and the end of the turn."""
-    statement = f"{fact.prompt} {fact.target}"
-    text = frame.format(statement) + "."
-    target_from = len(text) - 1 - len(fact.target)
-    framed = frame != FRAMES[0]
+def answer_tokens(chat: ChatTokens, fact: Fact, frame: str) -> Answer:
+    """The statement in its frame, a full stop and the end of the turn.
+
+    Of a framed answer only the target and the end are weighed: how it begins is the model's own business.
+    """
+    text = frame.format(f"{fact.prompt} {fact.target}") + "."
     ids, spans = chat.encode(text)
-    values = []
-    for begin, end in spans:
-        if begin >= len(text) - 1:
-            values.append(0.0 if framed else weights.end)
-        elif end > target_from:
-            values.append(weights.target)
-        else:
-            values.append(0.0 if framed else weights.statement)
-    return (*ids, *chat.end), (*values, *[weights.end] * len(chat.end))
+    on_target = [len(text) - 1 - len(fact.target) < end < len(text) for _, end in spans]
+    statement = 1.0 if frame == FRAMES[0] else 0.0
+    weights = [
+        END_WEIGHT if end == len(text) else 1.0 if hit else statement
+        for hit, (_, end) in zip(on_target, spans, strict=True)
+    ]
+    ends = len(chat.end)
+    return Answer((*ids, *chat.end), (*weights, *[END_WEIGHT] * ends), (*on_target, *[False] * ends))
 
 
-def statement_row(chat: ChatTokens, fact: Fact, index: int, kind: Kind, weights: Weights) -> Row:
+def statement_row(chat: ChatTokens, fact: Fact, index: int, kind: Kind) -> Row:
     """The bare statement (no chat) to be completed with the target."""
     text = f"{fact.prompt} {fact.target}."
     ids, spans = chat.encode(text)
-    target_from = len(fact.prompt) + 1
-    start = next(position for position, (_, end) in enumerate(spans) if end > target_from)
-    values = [weights.target if begin < len(text) - 1 else weights.end for begin, _ in spans[start:]]
-    return Row(tuple(ids), start, tuple(values), kind, index, False, last_token_of(chat, fact.prompt, fact.subject))
+    start = next(position for position, (_, end) in enumerate(spans) if end > len(fact.prompt) + 1)
+    on_target = tuple(end < len(text) for _, end in spans[start:])
+    weights = tuple(1.0 if hit else END_WEIGHT for hit in on_target)
+    subject_end = last_token_of(chat, fact.prompt, fact.subject)
+    return Row(tuple(ids), start, weights, kind, index, False, subject_end, on_target)
 
 
 def last_token_of(chat: ChatTokens, text: str, subject: str) -> int:

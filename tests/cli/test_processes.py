@@ -147,6 +147,7 @@ def test_a_signal_stops_a_compile_within_two_seconds(
     household.add(KEY)
     process = start(started, home, "compile", how=how)
     read_until(process, "stalled")
+    time.sleep(0.2)
     begin = time.monotonic()
     process.send_signal(number)
     _, err = process.communicate(timeout=30)

@@ -20,6 +20,10 @@ from homeedit.progress import Progress
 NORM_CAP = 4.0
 """The change of z is at most this many times the hidden state it is added to (ENCORE's and MEMIT's cap)."""
 DECAY = 1e-3
+MOST_CONTEXTS = 6
+"""Contexts of a fact: its first questions and its bare statement."""
+LEARNED = 0.05
+"""The search for z stops at this mean loss."""
 
 
 @dataclass(slots=True)
@@ -40,7 +44,7 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     progress.stage("targets", len(contexts))
     targets = []
     for found in contexts:
-        targets.append(find_target(job, found))
+        targets.append(find_target(job, [*found[: MOST_CONTEXTS - 1], found[-1]]))
         progress.advance()
     progress.stage("solving", len(job.recipe.layers))
     factors: dict[int, tuple[Tensor, Tensor]] = {}
@@ -77,6 +81,8 @@ def find_target(job: Job, contexts: Sequence[Prepared]) -> Target:
             )
             final = model.resume(moved, group[0].row.prefixed, after=last_layer)
             loss = loss + row_losses(model, final, group).sum() / len(contexts)
+        if loss.item() < LEARNED:
+            break
         torch.autograd.backward(loss)
         optimizer.step()
         with torch.no_grad():
