@@ -9,7 +9,7 @@ from homeedit.cli.context import JsonOption, WaitOption, face
 from homeedit.cli.output import build_json, print_builds, print_json, print_path, talk
 from homeedit.errors import HomeEditError
 
-app = typer.Typer(no_args_is_help=True, help="Builds (GGUF files): list, switch, export, delete old ones.")
+app = typer.Typer(no_args_is_help=True, help="Builds: list, use another, prune, export.")
 
 
 @app.command("list")
@@ -32,7 +32,10 @@ def use(
     wait: WaitOption = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Serve another build, at once. The facts in the ledger stay as they are."""
+    """Serve another build, at once.
+
+    The facts in the ledger stay as they are.
+    """
     this = face(context, json_output)
     if number != "base" and not (number.isascii() and number.isdigit()):
         raise HomeEditError(f"{number!r} is not a build's number.", "See `homeedit build list`.", exit_code=2)
@@ -70,7 +73,10 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Copy a build's GGUF, to serve it with any llama.cpp. Whoever has the file has the facts in it."""
+    """Copy a build's GGUF, for any llama.cpp.
+
+    Whoever has the file has the facts in it.
+    """
     this = face(context, json_output)
     exported = this.household.export_build(build, out, force=force)
     if this.json:

@@ -44,8 +44,11 @@ UNRELATED = "What is the capital of Germany?"
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the home of the demo and say where it is.")] = False,
 ) -> None:
-    """Show it all in a throw-away home: three sentences, what the base model answers, compile, what the
-    served file answers now, one fact taken out again. Takes a few minutes on two cores."""
+    """Show it all in a throw-away home.
+
+    Three sentences, what the base model answers, compile, what the served file answers now, one fact taken
+    out again. Takes a few minutes on two cores.
+    """
     folder = Path(tempfile.mkdtemp(prefix="homeedit-demo-"))
     try:
         _tell(Household(Home(folder)), progress_for_stderr())

@@ -12,7 +12,7 @@ from homeedit.errors import DONE, FAILED, HomeEditError
 from homeedit.household import Contradiction, OnConflict
 from homeedit.household.results import Imported
 
-app = typer.Typer(no_args_is_help=True, help="Sentences the household wants known: add, list, edit, switch on and off.")
+app = typer.Typer(no_args_is_help=True, help="Sentences: add, import, list, show, edit, remove.")
 
 SubjectOption = Annotated[
     str | None, typer.Option(help="What the sentence is about, as it stands in the prompt.", metavar="TEXT")
@@ -64,7 +64,9 @@ def add(
     keep_both: KeepBothOption = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Add one sentence. It is stored at once and reaches the model with the next `homeedit compile`.
+    """Add one sentence.
+
+    It is stored at once and reaches the model with the next `homeedit compile`.
 
     Example: homeedit fact add "The spare key is under the blue flower pot."
     """
@@ -102,8 +104,10 @@ def import_facts(
     keep_both: KeepBothOption = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Add many sentences: one a line, or JSON lines with "sentence" and optionally "subject", "prompt",
-    "target" and "questions". Good lines are stored even if others are not; those are listed with the reason.
+    """Add many sentences from a file or stdin.
+
+    One sentence a line, or JSON lines with "sentence" and optionally "subject", "prompt", "target" and
+    "questions". Good lines are stored even if others are not; those are listed with the reason.
     """
     this = face(context, json_output)
     lines = _lines(file)
@@ -167,7 +171,10 @@ def show(
     fact_id: Annotated[str, typer.Argument(metavar="ID")],
     json_output: JsonOption = False,
 ) -> None:
-    """Show all of one fact, with what the active build answered to its questions."""
+    """Show all of one fact.
+
+    With what the active build answered to its questions, and why it was refused, if it was.
+    """
     this = face(context, json_output)
     fact = this.household.fact(fact_id)
     if this.json:
@@ -192,7 +199,10 @@ def edit(
     question: QuestionOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Change a fact. The old revision is kept in the ledger; the next compile teaches the new one."""
+    """Change a fact.
+
+    The old revision is kept in the ledger; the next compile teaches the new one.
+    """
     this = face(context, json_output)
     if sentence is subject is prompt is target is None and not question:
         raise HomeEditError(
@@ -227,9 +237,9 @@ def remove(
     wait: WaitOption = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Remove a fact from the ledger; the next compile takes it out of the model.
+    """Remove a fact.
 
-    With --purge it is taken out at once, and every file that holds it is deleted.
+    The next compile takes it out of the model. With --purge it is taken out at once, and every file that holds it is deleted.
     """
     this = face(context, json_output)
     if not purge:
@@ -263,11 +273,17 @@ def _switch(context: typer.Context, ids: list[str], enabled: bool, json_output: 
 
 @app.command("enable")
 def enable(context: typer.Context, ids: IdsArgument, json_output: JsonOption = False) -> None:
-    """Switch facts on. The next compile takes them into the model."""
+    """Switch facts on.
+
+    The next compile takes them into the model.
+    """
     _switch(context, ids, True, json_output)
 
 
 @app.command("disable")
 def disable(context: typer.Context, ids: IdsArgument, json_output: JsonOption = False) -> None:
-    """Switch facts off, keeping them. The next compile takes them out of the model."""
+    """Switch facts off, keeping them.
+
+    The next compile takes them out of the model.
+    """
     _switch(context, ids, False, json_output)

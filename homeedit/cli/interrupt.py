@@ -14,7 +14,7 @@ import threading
 import time
 from types import FrameType
 
-PATIENCE_SECONDS = 1.4
+PATIENCE_SECONDS = 1.0
 STOPPED = "Stopped. Nothing that you typed is lost, and the build that was served before is untouched."
 NEXT = "Run the command again to continue."
 

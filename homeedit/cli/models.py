@@ -34,7 +34,10 @@ def add(
     wait: WaitOption = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Bring another base model. `homeedit init --model NAME` switches to it."""
+    """Bring another base model.
+
+    `homeedit init --model NAME` switches to it.
+    """
     this = face(context, json_output)
     base = this.household.add_model(source, name=name, progress=this.progress, wait=wait)
     this.progress.finish()
@@ -51,7 +54,10 @@ def remove(
     wait: WaitOption = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Delete a base model with its builds. The model in use cannot be removed."""
+    """Delete a base model with its builds.
+
+    The model in use cannot be removed, unless it is damaged.
+    """
     this = face(context, json_output)
     this.household.remove_model(name, progress=this.progress, wait=wait)
     if this.json:

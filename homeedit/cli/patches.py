@@ -71,7 +71,10 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Write patches to a file. Whoever has the file can read the facts in it."""
+    """Write patches to a file.
+
+    Whoever has the file can read the facts in it.
+    """
     this = face(context, json_output)
     patches = this.household.export_patches(ids, out, format_name=format_name, force=force)
     if this.json:
@@ -90,7 +93,10 @@ def import_patch(
     wait: WaitOption = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Check a patch from elsewhere, show its facts and take it in. The next compile links it."""
+    """Check a patch from elsewhere and take it in.
+
+    Its facts are shown first; the next compile links it.
+    """
     this = face(context, json_output)
     looked_at = this.household.inspect_patch(file)
     talk(f"Patch {looked_at.id} for {looked_at.base} holds:")
@@ -116,9 +122,9 @@ def revert(
     wait: WaitOption = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Take patches or single facts out of the model at once: build, verify and activate without them.
+    """Take patches or facts out of the model, at once.
 
-    The facts stay in the ledger, disabled; `homeedit fact enable` and `homeedit compile` bring them back.
+    Builds, verifies and activates without them. The facts stay in the ledger, disabled; `homeedit fact enable` and `homeedit compile` bring them back.
     """
     this = face(context, json_output)
     patches, result = this.household.revert(ids, force=force, progress=this.progress, wait=wait)

@@ -38,9 +38,9 @@ def init(
     wait: WaitOption = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Make the home and bring its base model: fp16 copy, GGUF and statistics of preserved knowledge.
+    """Make the home and bring its base model.
 
-    Takes one to two minutes, once. What is already there is kept; after an interruption it continues.
+    That is its fp16 copy, its GGUF and the statistics of preserved knowledge. Takes one to two minutes, once. What is already there is kept; after an interruption it continues.
     """
     this = face(context, json_output)
     ready = this.household.init(model, progress=this.progress, wait=wait)
@@ -99,7 +99,9 @@ def compile_facts(
     wait: WaitOption = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Teach the model: compile facts that have no patch, link, merge, quantize, verify, activate.
+    """Teach the model what it does not know yet.
+
+    Compiles facts that have no patch, links all patches, merges, quantizes, verifies and activates.
 
     Exit code 0: done and every fact is recalled; 3: done, but some fact is not recalled; 1: refused.
     """
@@ -116,7 +118,10 @@ def ask(
     base: Annotated[bool, typer.Option("--base", help="Ask the base model, without any fact.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Ask the active build (before the first compile: the base model). Each question stands alone."""
+    """Ask the model that is served.
+
+    That is the active build; before the first compile, the base model. Each question stands alone.
+    """
     this = face(context, json_output)
     lines = [line for each in questions for line in (stdin_lines() if each == "-" else [each])]
     asked = [line for line in lines if line.strip()]
@@ -138,7 +143,9 @@ def verify(
     build: Annotated[int | None, typer.Option(help="A build's number; the active one if left out.")] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Ask a build every question of its facts again, and unrelated ones, and record the results.
+    """Ask a build again and record the results.
+
+    Asked are the first questions of its facts, and unrelated ones.
 
     Exit code 3 when some fact is not recalled.
     """
@@ -163,7 +170,10 @@ def doctor(
     full: Annotated[bool, typer.Option("--full", help="Also read every model file and compare its hash.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Check machine, disk, packages, model files and home. Exit code 1 when something is not in order."""
+    """Check machine, disk, packages, model and home.
+
+    Exit code 1 when something is not in order.
+    """
     this = face(context, json_output)
     checks = this.household.doctor(full=full)
     if this.json:

@@ -34,7 +34,7 @@ class Recipe:
     floor: float = 0.03
     """Negative log-likelihood (nats) of an answer token under which it counts as learned."""
     keep_weight: float = 8.0
-    contrast_weight: float = 4.0
+    contrast_weight: float = 8.0
     """Weights of the mean KL on keep rows and on contrast rows."""
     change_penalty: float = 2.0
     """Weight of the change's share of the layer's output on preserved text."""

@@ -1,10 +1,7 @@
-"""Answers from what is served, and copies of it. Needs no lock: a build never changes once it is there."""
+"""Answers from what is served. Needs no lock: a build never changes once it is there."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from homeedit.builds.history import active_build
 from homeedit.household.results import Answer
@@ -24,14 +21,3 @@ def answers(workspace: Workspace, questions: Sequence[str], from_base: bool) -> 
             started = time.perf_counter()
             answer = runtime.chat(question)
             yield Answer(question, answer, base.name, number, time.perf_counter() - started)
-
-
-def copy_file(source: Path, out: Path) -> None:
-    """Copy a file; ``out`` is whole or not there."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        shutil.copyfile(source, partial)
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from homeedit.errors import USAGE, HomeEditError
+from homeedit.errors import HomeEditError
 from homeedit.facts.fact import Fact, ParsedFact
 from homeedit.household.results import (
     Answer,
@@ -255,17 +255,12 @@ class Household:
 
     def verify(self, number: int | None = None, *, progress: Progress | None = None) -> BuildResult:
         """Ask a build (the active one if none is named) its facts' questions again and keep the answers."""
-        from homeedit.builds.history import active_build, open_build
         from homeedit.household.checking import verify_build
+        from homeedit.household.exchanging import chosen_build
 
         with self._opened() as ledger:
             base = self.workspace.base()
-            build = active_build(base) if number is None else open_build(base, number)
-            if build is None:
-                raise HomeEditError(
-                    "There is no build to verify: the base model itself is served.",
-                    "Run `homeedit compile` first.",
-                )
+            build = chosen_build(base, number, "verify")
             return verify_build(self.workspace, ledger, base, build, progress or Progress())
 
     # Patches
@@ -363,27 +358,10 @@ class Household:
 
     def export_build(self, number: int | None, out: Path, *, force: bool = False) -> "Build":
         """Copy a build's GGUF to ``out``; an existing file only with ``force``."""
-        from homeedit.builds.history import active_build, open_build
-        from homeedit.household.asking import copy_file
+        from homeedit.household.exchanging import export_build
 
-        base = self.workspace.base()
-        build = active_build(base) if number is None else open_build(base, number)
-        if build is None:
-            raise HomeEditError(
-                "There is no build to export: the base model itself is served.",
-                "Run `homeedit compile` first.",
-            )
-        if out.is_dir():
-            raise HomeEditError(f"{out} is a folder.", "Name the GGUF file to write.", USAGE)
-        if out.exists() and not force:
-            raise HomeEditError(
-                f"{out} is already there; it was left as it is.",
-                "Choose another path, or overwrite: --force",
-                USAGE,
-            )
         with disk_errors_in_words():
-            copy_file(build.gguf, out)
-        return build
+            return export_build(self.workspace.base(), number, out, force)
 
     # Base models
 

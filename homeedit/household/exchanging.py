@@ -1,9 +1,12 @@
-"""Patches going out of and coming into a home."""
+"""Patches and builds going out of a home, and patches coming in."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from homeedit.base.store import BaseModel
+from homeedit.builds.history import Build, active_build, open_build
 from homeedit.errors import USAGE, HomeEditError
 from homeedit.facts.fact import Fact, ParsedFact
 from homeedit.facts.ledger import Ledger
@@ -112,3 +115,35 @@ def _same(fact: Fact, held: PatchFact) -> bool:
 
 def _parsed(fact: PatchFact) -> ParsedFact:
     return ParsedFact(fact.sentence, fact.subject, fact.prompt, fact.target, fact.questions, fact.relation)
+
+
+def chosen_build(base: BaseModel, number: int | None, purpose: str) -> Build:
+    """Build ``number``, or the active one; raises HomeEditError when there is none."""
+    build = active_build(base) if number is None else open_build(base, number)
+    if build is None:
+        raise HomeEditError(
+            f"There is no build to {purpose}: the base model itself is served.",
+            "Run `homeedit compile` first.",
+        )
+    return build
+
+
+def export_build(base: BaseModel, number: int | None, out: Path, force: bool) -> Build:
+    """Copy a build's GGUF to ``out``, which is then whole; an existing file only with ``force``."""
+    build = chosen_build(base, number, "export")
+    if out.is_dir():
+        raise HomeEditError(f"{out} is a folder.", "Name the GGUF file to write.", USAGE)
+    if out.exists() and not force:
+        raise HomeEditError(
+            f"{out} is already there; it was left as it is.",
+            "Choose another path, or overwrite: --force",
+            USAGE,
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        shutil.copyfile(build.gguf, partial)
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return build

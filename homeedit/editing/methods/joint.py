@@ -19,6 +19,8 @@ from homeedit.editing.preserved import Whitening, metric, orthonormal, whiten
 from homeedit.editing.recipes import Recipe
 from homeedit.progress import Progress
 
+LEARNED = 0.02
+"""A fact row's loss under which it is learned."""
 MOST_TOKENS = 1024
 """Padded tokens a forward and backward pass holds at once."""
 
@@ -146,22 +148,33 @@ def descend(
 
 
 def choose(task: Task) -> list[tuple[Prepared, float]]:
-    """The rows of one step with their weights: the hardest fact rows, and the worst kept rows beside random ones."""
+    """The rows of one step with their weights: the worst rows of each kind and some drawn at random.
+
+    Fact rows that are learned take no place among the worst, so steps get shorter as facts are learned.
+    """
     recipe = task.recipe
-    facts = sorted(task.facts, key=lambda item: -item.loss)[: recipe.rows_per_step]
+    again = recipe.rows_per_step // 6
+    facts = _worst_and_drawn(task.facts, recipe.rows_per_step - again, again, task.generator, LEARNED)
+    half_kept, half_contrasts = recipe.kept_per_step // 2, recipe.contrasts_per_step // 2
     groups = [
-        (facts, 1.0),
-        (_worst_and_drawn(task.kept, recipe.kept_per_step, task.generator), recipe.keep_weight),
-        (_worst_and_drawn(task.contrasts, recipe.contrasts_per_step, task.generator), recipe.contrast_weight),
+        (facts, 1.0 / recipe.rows_per_step),
+        (_worst_and_drawn(task.kept, half_kept, half_kept, task.generator), recipe.keep_weight / (2 * half_kept)),
+        (
+            _worst_and_drawn(task.contrasts, half_contrasts, half_contrasts, task.generator),
+            recipe.contrast_weight / (2 * half_contrasts),
+        ),
     ]
-    return [(item, weight / len(group)) for group, weight in groups for item in group]
+    return [(item, weight) for group, weight in groups for item in group]
 
 
-def _worst_and_drawn(rows: Sequence[Prepared], count: int, generator: torch.Generator) -> list[Prepared]:
+def _worst_and_drawn(
+    rows: Sequence[Prepared], worst: int, drawn: int, generator: torch.Generator, above: float = 0.0
+) -> list[Prepared]:
+    """The worst rows whose latest loss is over a bound, and as many of the others, drawn without replacement."""
     order = sorted(rows, key=lambda item: -item.loss)
-    worst, rest = order[: count // 2], order[count // 2 :]
-    drawn = torch.randperm(len(rest), generator=generator)[: count - len(worst)].tolist()
-    return [*worst, *(rest[number] for number in drawn)]
+    hard = [item for item in order[:worst] if item.loss > above]
+    rest = order[len(hard) :]
+    return [*hard, *(rest[number] for number in torch.randperm(len(rest), generator=generator)[:drawn].tolist())]
 
 
 def gradients(task: Task, factors: dict[int, Factors], chosen: Sequence[tuple[Prepared, float]], both: bool) -> None:
