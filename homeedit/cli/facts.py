@@ -239,7 +239,8 @@ def remove(
 ) -> None:
     """Remove a fact.
 
-    The next compile takes it out of the model. With --purge it is taken out at once, and every file that holds it is deleted.
+    The next compile takes it out of the model. With --purge it is taken out at once, and every file that
+    holds it is deleted.
     """
     this = face(context, json_output)
     if not purge:

@@ -124,7 +124,8 @@ def revert(
 ) -> None:
     """Take patches or facts out of the model, at once.
 
-    Builds, verifies and activates without them. The facts stay in the ledger, disabled; `homeedit fact enable` and `homeedit compile` bring them back.
+    Builds, verifies and activates without them. The facts stay in the ledger, disabled; `homeedit fact
+    enable` and `homeedit compile` bring them back.
     """
     this = face(context, json_output)
     patches, result = this.household.revert(ids, force=force, progress=this.progress, wait=wait)

@@ -40,7 +40,8 @@ def init(
 ) -> None:
     """Make the home and bring its base model.
 
-    That is its fp16 copy, its GGUF and the statistics of preserved knowledge. Takes one to two minutes, once. What is already there is kept; after an interruption it continues.
+    That is its fp16 copy, its GGUF and the statistics of preserved knowledge. Takes one to two minutes,
+    once. What is already there is kept; after an interruption it continues.
     """
     this = face(context, json_output)
     ready = this.household.init(model, progress=this.progress, wait=wait)

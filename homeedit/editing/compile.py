@@ -124,7 +124,7 @@ def _kept_rows(
     for at in range(0, len(misses), 64):
         chosen = misses[at : at + 64]
         prompts = [[*chat.prefix, *chat.question(question)] for _, question in chosen]
-        answers = continue_prompts(raw, prompts, recipe.contrast_tokens, chat.end[0], progress)
+        answers = continue_prompts(raw, prompts, recipe.contrast_tokens, chat.end[0], progress.check)
         rows += [
             keep_row(chat, question, answer, "contrast", index)
             for (index, question), answer in zip(chosen, answers, strict=True)

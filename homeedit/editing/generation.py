@@ -4,14 +4,12 @@ Our own loop, because ``generate`` of transformers takes the output layer of a s
 copies the vocabulary matrix once per row, and draws from the global random state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
-
-from homeedit.progress import Progress
 
 
 def continue_prompts(
@@ -19,12 +17,13 @@ def continue_prompts(
     prompts: Sequence[Sequence[int]],
     length: int,
     end: int,
-    progress: Progress,
+    tick: Callable[[], None],
     generator: torch.Generator | None = None,
 ) -> list[list[int]]:
     """Continue every prompt by up to ``length`` tokens, each up to and with its first ``end`` token.
 
-    Greedy, or at temperature 1 when a generator is given. Memory: the attention cache of all rows.
+    Greedy, or at temperature 1 when a generator is given. ``tick`` is called at every token and may raise.
+    Memory: the attention cache of all rows.
     """
     device = model.get_input_embeddings().weight.device
     longest = max(len(prompt) for prompt in prompts)
@@ -40,7 +39,7 @@ def continue_prompts(
     ended = torch.zeros(len(prompts), dtype=torch.bool)
     step_ids = ids
     for step in range(length):
-        progress.check()
+        tick()
         seen = longest + step
         with torch.no_grad():
             hidden = model.model(

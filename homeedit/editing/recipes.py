@@ -20,7 +20,7 @@ class Recipe:
     layers: tuple[int, ...]
     """Edited layers."""
 
-    steps: int = 20
+    steps: int = 14
     """Least training steps on the preconditioned change (joint); steps of the search for z (alphaedit)."""
     steps_per_root_fact: float = 14.0
     """joint: steps grow with the square root of the number of facts, as facts share what they need."""

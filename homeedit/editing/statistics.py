@@ -136,8 +136,8 @@ def _moments_of_own_text(
     model = EditableModel(raw, architecture_named(base.architecture), base.edited_layers, ())
     sums = {layer: torch.zeros(base.d_ff, base.d_ff) for layer in base.edited_layers}
     seen = 0
-    progress.stage("writing text", None)
-    texts = continue_prompts(raw, prompts, length, chat.end[0], progress, generator)
+    progress.stage("writing text", length)
+    texts = continue_prompts(raw, prompts, length, chat.end[0], progress.advance, generator)
     progress.stage("statistics", len(prompts))
     for prompt, text in zip(prompts, texts, strict=True):
         ids = torch.tensor([[*prompt, *text]], device=model.device)
@@ -159,7 +159,7 @@ def greedy_answers(
     for at in range(0, len(questions), most):
         chosen = questions[at : at + most]
         prompts = [[*chat.prefix, *chat.question(question)] for question in chosen]
-        found = continue_prompts(model, prompts, length, chat.end[0], progress)
+        found = continue_prompts(model, prompts, length, chat.end[0], progress.check)
         answers += [tuple(answer) for answer in found]
         progress.advance(len(chosen))
     return answers

@@ -116,7 +116,7 @@ def test_concatenated_factors_are_the_sum() -> None:
 
 def test_continuation_is_what_one_by_one_decoding_gives(raw: LlamaForCausalLM) -> None:
     prompts = [[3, 4, 5], [7, 8, 9, 10, 11]]
-    found = continue_prompts(raw, prompts, 6, end=0, progress=Progress())
+    found = continue_prompts(raw, prompts, 6, end=0, tick=Progress().check)
     for prompt, tokens in zip(prompts, found, strict=True):
         ids = list(prompt)
         for token in tokens:
@@ -127,7 +127,7 @@ def test_continuation_is_what_one_by_one_decoding_gives(raw: LlamaForCausalLM) -
 
 def test_sampling_follows_its_seed(raw: LlamaForCausalLM) -> None:
     def draw(seed: int) -> list[list[int]]:
-        return continue_prompts(raw, [[3, 4]] * 3, 8, 0, Progress(), torch.Generator().manual_seed(seed))
+        return continue_prompts(raw, [[3, 4]] * 3, 8, 0, Progress().check, torch.Generator().manual_seed(seed))
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)

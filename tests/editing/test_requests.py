@@ -27,9 +27,7 @@ def test_every_row_ends_its_turn_and_says_the_target(chat: ChatTokens) -> None:
     assert len(rows) == len(KEY.questions) + len(CODE.questions) + 2 * 5
     for row in rows:
         target = (KEY, CODE)[row.fact].target
-        said = chat.tokenizer.decode(
-            [token for token, hit in zip(row.answer, row.on_target, strict=True) if hit]
-        )
+        said = chat.tokenizer.decode([token for token, hit in zip(row.answer, row.on_target, strict=True) if hit])
         assert said.strip() == target
         assert len(row.weights) == len(row.answer) == len(row.on_target)
         if row.prefixed:

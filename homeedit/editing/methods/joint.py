@@ -57,15 +57,15 @@ class Task:
 
 def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]], dict[str, float]]:
     """Compile a job: returns (A, B) per layer and a short report."""
-    progress.stage("preparing", None)
+    progress.stage("preparing", len(job.recipe.layers))
     prepared, keys = prepare(job.model, job.rows, progress)
     facts = [item for item in prepared if not item.row.taught]
     kept = [item for item in prepared if item.row.kind == "keep"]
     contrasts = [item for item in prepared if item.row.kind == "contrast"]
     task = Task(job.model, facts, kept, contrasts, {}, {}, {}, job.recipe, job.generator)
     for layer in job.recipe.layers:
-        progress.check()
         _constrain(task, job, layer, keys[layer])
+        progress.advance()
     factors, report = train(task, progress, len(job.facts))
     return {layer: (f.A, f.B) for layer, f in factors.items()}, report
 
