@@ -20,7 +20,7 @@ lint: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-# torch first: with it in place no other package asks for a build with CUDA.
+# torch first and alone: the other packages then take the pinned build that is there.
 $(VENV)/.torch: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("homeedit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)

@@ -85,15 +85,11 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(f"{platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as folder:
-        measure_ledger(_made(Path(folder) / "ledger"))
-        measure_compiles(_made(Path(folder) / "home"), sentences)
+        home = Path(folder)
+        measure_compiles(home, sentences)
+        measure_ledger(home)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     report("largest memory of any command", peak, "MiB")
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_exported_adapter_answers_like_the_build(
 ) -> None:
     household, _ = taught
     adapter = tmp_path / "facts.gguf"
-    household.export_patches([household.patches()[0].id], adapter, "gguf-lora")
+    household.export_patches([household.patches()[0].id], adapter, format_name="gguf-lora")
     with Runtime(real_base.gguf, threads=THREADS, adapter=adapter) as runtime:
         said = [wanted in runtime.chat(question).lower() for question, wanted in TAUGHT.values()]
     assert said == answers(household)
@@ -75,5 +75,6 @@ def test_reverting_everything_gives_the_base_byte_for_byte(
     assert gguf.read_bytes() == real_base.gguf.read_bytes()
     assert not any(answers(household))
     household.enable(["f1", "f2", "f3"])
-    again = household.compile()
-    assert again.seconds["targets"] < 1 and all(answers(household))
+    patches = [patch.id for patch in household.patches()]
+    household.compile()
+    assert [patch.id for patch in household.patches()] == patches and all(answers(household))

@@ -92,6 +92,12 @@ def open_source(source: str, name: str | None) -> Source:
         return _from_folder(path, name or slug(path.resolve().name))
     if path.is_file():
         return _from_gguf(path, name or slug(path.stem), str(path.resolve()))
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", source) and not source.startswith(".") and not source.endswith(".gguf"):
+        raise HomeEditError(
+            f"There is no file or folder {source}. It looks like a model's name on Hugging Face: downloading is"
+            " not supported yet.",
+            f"Download it yourself, then give its folder or GGUF file. {SUPPORTED}",
+        )
     raise HomeEditError(f"There is no model {source!r}: no such file or folder, and not the embedded one.", SUPPORTED)
 
 

@@ -27,6 +27,7 @@ class Common:
 
     home: Path | None = None
     json: bool = False
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def face(context: typer.Context, json_output: bool) -> Face:
     progress = progress_for_stderr()
     # However the command ends, the terminal gets its cursor back.
     context.call_on_close(progress.finish)
-    return Face(Household(chosen_home(common)), json_output or common.json, progress)
+    return Face(Household(chosen_home(common), device=common.device), json_output or common.json, progress)
 
 
 def stdin_lines() -> list[str]:

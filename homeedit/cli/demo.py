@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from homeedit.cli.context import Common
 from homeedit.cli.output import print_line, print_table
 from homeedit.cli.progress import progress_for_stderr
 from homeedit.household import Household
@@ -42,6 +43,7 @@ UNRELATED = "What is the capital of Germany?"
 
 
 def demo(
+    context: typer.Context,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the home of the demo and say where it is.")] = False,
 ) -> None:
     """Show it all in a throw-away home.
@@ -49,9 +51,10 @@ def demo(
     Three sentences, what the base model answers, compile, what the served file answers now, one fact taken
     out again. Takes a few minutes on two cores.
     """
+    common = context.find_object(Common) or Common()
     folder = Path(tempfile.mkdtemp(prefix="homeedit-demo-"))
     try:
-        _tell(Household(Home(folder)), progress_for_stderr())
+        _tell(Household(Home(folder), device=common.device), progress_for_stderr())
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)

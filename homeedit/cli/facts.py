@@ -239,8 +239,9 @@ def remove(
 ) -> None:
     """Remove a fact.
 
-    The next compile takes it out of the model. With --purge it is taken out at once, and every file that
-    holds it is deleted.
+    The next compile takes it out of the model. With --purge it is taken out at once, and every patch and
+    build of this home that holds it is deleted, of all base models; damaged ones too, as they may hold it.
+    Files that were exported are not found.
     """
     this = face(context, json_output)
     if not purge:

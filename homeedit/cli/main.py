@@ -14,7 +14,8 @@ from homeedit.cli import builds, demo, facts, models, patches, work
 from homeedit.cli.context import Common, chosen_home
 from homeedit.cli.interrupt import Stopped, install, say_stopped
 from homeedit.cli.output import talk
-from homeedit.errors import FAILED, HomeEditError
+from homeedit.errors import FAILED, USAGE, HomeEditError
+from homeedit.settings import DEVICES
 
 app = typer.Typer(
     name="homeedit",
@@ -54,12 +55,20 @@ def common(
     json_output: Annotated[
         bool, typer.Option("--json", help="Print JSON for machines; also accepted after a command.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Where to compile this time: {', '.join(DEVICES)}; else what homeedit.toml says.", metavar="NAME"
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Options of all commands."""
-    context.obj = Common(home, json_output)
+    if device is not None and device not in DEVICES:
+        raise HomeEditError(f"There is no device {device!r}.", f"Choose one of {', '.join(DEVICES)}.", USAGE)
+    context.obj = Common(home, json_output, device)
     if context.invoked_subcommand is None:
         print(context.get_help())
 

@@ -132,4 +132,6 @@ def revert(
     this.progress.finish()
     if this.json:
         print_json([patch_json(patch) for patch in patches])
+        for fact in result.facts:
+            talk(f"{fact.id}  {fact.state}  {fact.sentence}")
     finish_build(this, result, show=not this.json)

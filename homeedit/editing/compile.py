@@ -1,8 +1,10 @@
 """Compile facts into one low-rank change per edited layer.
 
 Memory: the model once in its working dtype, hidden states of all rows at one layer (d_model values a token),
-at most ``MOST_KEYS`` keys a layer, and one d_ff × d_ff matrix at a time. Time grows with rows × steps, so
-about linearly with facts.
+at most ``MOST_KEYS`` keys a layer and kind, ``most_directions`` × d_ff and the dense change per edited layer, and
+the few d_ff × d_ff matrices of one layer at a time. Time: steps grow with the square root of the number of facts
+(about 170 facts on: linearly, so that every row has its turn), each over a fixed number of rows; preparing grows
+linearly.
 """
 
 from collections.abc import Sequence
@@ -76,7 +78,7 @@ def compile_facts(
     model = EditableModel(raw, architecture_named(base.architecture), recipe.layers, chat.prefix)
     model.stand_on(concatenate([parent.delta for parent in kept]))
     generator = torch.Generator().manual_seed(seed)
-    job = Job(model, chat, tuple(facts), rows, _earlier_keys(kept, device), statistics, recipe, generator)
+    job = Job(model, chat, tuple(facts), rows, _earlier_keys(kept), statistics, recipe, generator)
     factors, report = METHODS[recipe.method](job, progress)
     delta = {layer: LowRank(_half(A), _half(B)) for layer, (A, B) in factors.items()}
     if not all(np.isfinite(part.A).all() and np.isfinite(part.B).all() for part in delta.values()):
@@ -89,14 +91,14 @@ def compile_facts(
 
 
 def _replay_rows(chat: ChatTokens, kept: Sequence[Parent], recipe: Recipe, seed: int) -> list[Row]:
-    """A few rows of every fact of the patches stood on, drawn from the seed; their statement is always one."""
+    """A few rows of every fact of the patches stood on, drawn from the seed; their first question is always one."""
     generator = torch.Generator().manual_seed(seed + 1)
     chosen: list[Row] = []
     for parent in kept:
         for fact in parent.facts:
-            rows = fact_rows(chat, [fact], kind="replay")
-            order = torch.randperm(len(rows) - 1, generator=generator)[: recipe.replay_per_fact].tolist()
-            chosen += [rows[0], *(rows[1 + number] for number in order if number)]
+            first, *others = fact_rows(chat, [fact], kind="replay")
+            drawn = torch.randperm(len(others), generator=generator)[: recipe.replay_per_fact - 1].tolist()
+            chosen += [first, *(others[number] for number in drawn)]
     return chosen
 
 
@@ -133,10 +135,10 @@ def _kept_rows(
     return rows
 
 
-def _earlier_keys(kept: Sequence[Parent], device: str) -> dict[int, Tensor]:
+def _earlier_keys(kept: Sequence[Parent]) -> dict[int, Tensor]:
     layers = sorted({layer for parent in kept for layer in parent.keys})
     return {
-        layer: torch.cat([torch.from_numpy(parent.keys[layer]) for parent in kept if layer in parent.keys]).to(device)
+        layer: torch.cat([torch.from_numpy(parent.keys[layer]) for parent in kept if layer in parent.keys])
         for layer in layers
     }
 

@@ -115,6 +115,8 @@ class EditableModel:
     def _run_prefix(self) -> PrefixCache:
         recorder = _Recorder()
         if self.prefix.shape[1] == 0:
+            width = self.edited[self.first].weight.shape[1]
+            self.prefix_keys = {layer: torch.zeros(0, width, device=self.device) for layer in self.edited_layers}
             return PrefixCache({}, {})
         with torch.no_grad(), self.recording() as keys:
             hidden = self.model.get_input_embeddings()(self.prefix)
@@ -126,17 +128,17 @@ class EditableModel:
         """Hidden states [rows, length, d_model] that enter the first edited layer; no gradients."""
         with torch.no_grad():
             hidden = self.model.get_input_embeddings()(batch.ids)
-            return self._through(hidden, range(self.first), batch.prefixed)
+            return self.through(hidden, range(self.first), batch.prefixed)
 
     def upper(self, hidden: Tensor, prefixed: bool, until: int | None = None) -> Tensor:
         """Run the layers from the first edited one on (up to and with layer ``until``, else all and the norm)."""
         last = len(self.layers) if until is None else until + 1
-        hidden = self._through(hidden, range(self.first, last), prefixed)
+        hidden = self.through(hidden, range(self.first, last), prefixed)
         return self.decoder.norm(hidden) if until is None else hidden
 
     def resume(self, hidden: Tensor, prefixed: bool, after: int) -> Tensor:
         """Run the layers above layer ``after`` and the norm."""
-        last: Tensor = self.decoder.norm(self._through(hidden, range(after + 1, len(self.layers)), prefixed))
+        last: Tensor = self.decoder.norm(self.through(hidden, range(after + 1, len(self.layers)), prefixed))
         return last
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -181,7 +183,8 @@ class EditableModel:
             for layer, linear in self.edited.items():
                 linear.change, linear.factors = kept[layer]
 
-    def _through(self, hidden: Tensor, layers: range, prefixed: bool) -> Tensor:
+    def through(self, hidden: Tensor, layers: range, prefixed: bool) -> Tensor:
+        """Run hidden states [rows, length, d_model] through some layers, after the shared prefix or without it."""
         past = self.prefix.shape[1] if prefixed else 0
         return self._run(hidden, layers, self._cache if past else None, start=past, past=past)
 

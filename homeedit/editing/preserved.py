@@ -36,6 +36,8 @@ def null_space(second_moment: Tensor, threshold: float) -> NullSpace:
 
 def orthonormal(keys: Tensor, tolerance: float = 1e-5) -> Tensor:
     """An orthonormal basis [d_ff, rank] of the span of keys [n, d_ff]."""
+    if not len(keys):
+        return keys.T
     left, values, _ = torch.linalg.svd(keys.T, full_matrices=False)
     basis: Tensor = left[:, values > tolerance * values.max()]
     return basis
@@ -45,8 +47,8 @@ def orthonormal(keys: Tensor, tolerance: float = 1e-5) -> Tensor:
 class Whitening:
     """Q C^(-1/2) [m, d_ff] of one layer.
 
-    Q are the m orthonormal directions, in whitened space, that the compile's own rows use: m is at most the
-    number of their tokens, so nothing d_ff × d_ff outlives the layer it is made for.
+    Q are the m orthonormal directions, in whitened space, that the compile's own rows use most, so nothing
+    d_ff × d_ff outlives the layer it is made for (making it holds about five such matrices).
     """
 
     right: Tensor

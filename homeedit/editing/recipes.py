@@ -33,7 +33,7 @@ class Recipe:
     """Keep rows and contrast rows a step: half of each the worst, half drawn at random."""
     floor: float = 0.03
     """Negative log-likelihood (nats) of an answer token under which it counts as learned."""
-    keep_weight: float = 8.0
+    keep_weight: float = 10.0
     contrast_weight: float = 8.0
     """Weights of the mean KL on keep rows and on contrast rows."""
     change_penalty: float = 2.0
@@ -60,14 +60,23 @@ class Recipe:
     """After the cut to low rank: steps as a share of those before, and the learning rate as a share of each
     factor's root mean square."""
 
+    most_kl: float = 0.10
+    least_kept: float = 0.6
+    """Limits of the gate: KL to the base on its own unrelated answers (nats a token), and the share of general
+    questions that the base answers rightly and the build must too."""
+
+    most_repeats: int = 3
+    repeat_steps: int = 8
+    """Further rounds of recovery, at half the rate, while some fact's first question is not learned."""
+
     threshold: float = 1.0
     """alphaedit: eigenvalues above this share of the mean are projected out."""
     ridge: float = 1.0
     """alphaedit: L2 of the closed form."""
 
-    def steps_for(self, facts: int) -> tuple[int, int]:
-        """Training and recovery steps for a number of facts."""
-        steps = max(self.steps, round(self.steps_per_root_fact * facts**0.5))
+    def steps_for(self, facts: int, rows: int) -> tuple[int, int]:
+        """Training and recovery steps for a number of facts: enough that every one of their rows has its turn."""
+        steps = max(self.steps, round(self.steps_per_root_fact * facts**0.5), -(-rows // self.rows_per_step))
         return steps, round(self.recovery_share * steps)
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,5 +96,5 @@ def recipe_for(method: str, base: BaseModel) -> Recipe:
         return Recipe(method="joint", layers=base.edited_layers)
     if method == "alphaedit":
         middle = len(base.edited_layers) // 2
-        return Recipe(method="alphaedit", layers=base.edited_layers[:middle][-5:], steps=25, learning_rate=0.1)
+        return Recipe(method="alphaedit", layers=base.edited_layers[: max(1, middle)][-5:], steps=25, learning_rate=0.1)
     raise HomeEditError(f"There is no editing method called {method!r}.", "Choose joint or alphaedit.", exit_code=USAGE)

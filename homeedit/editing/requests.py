@@ -21,6 +21,8 @@ ASIDES = (
 )
 END_WEIGHT = 0.5
 """Weight of the full stop and of the end of the turn; statement and target weigh 1."""
+FIRST_WEIGHT = 2.0
+"""A fact counts as recalled by its first question."""
 FRAMES = ("{}", "Sure! {}", "Of course. {}", "As far as I know, {}")
 
 
@@ -31,7 +33,7 @@ class Row:
     ``ids`` are the tokens after the shared prefix; the answer begins at ``start``. ``weights`` gives each
     answer token's weight in the loss, ``on_target`` which of them are the target's. ``subject_end`` is the
     position of the subject's last token, or -1. ``fact`` is the index of the fact it belongs to, -1 for none;
-    ``prefixed`` is False for bare statements.
+    ``prefixed`` is False for bare statements; ``first`` marks the fact's first question, by which it is judged.
     """
 
     ids: tuple[int, ...]
@@ -42,6 +44,7 @@ class Row:
     prefixed: bool
     subject_end: int = -1
     on_target: tuple[bool, ...] = ()
+    first: bool = False
 
     @property
     def taught(self) -> bool:
@@ -103,18 +106,20 @@ def fact_rows(chat: ChatTokens, facts: Sequence[Fact], kind: Kind = "fact") -> l
 
 
 def _rows_of(chat: ChatTokens, fact: Fact, index: int, kind: Kind) -> Iterable[Row]:
-    for question, frame in phrasings(fact, index):
+    for number, (question, frame) in enumerate(phrasings(fact, index)):
         ids = chat.question(question)
         answer = answer_tokens(chat, fact, frame)
+        emphasis = FIRST_WEIGHT if number == 0 else 1.0
         yield Row(
             ids=(*ids, *answer.ids),
             start=len(ids),
-            weights=answer.weights,
+            weights=tuple(emphasis * weight for weight in answer.weights),
             kind=kind,
             fact=index,
             prefixed=True,
             subject_end=last_token_of(chat, question, fact.subject),
             on_target=answer.on_target,
+            first=number == 0,
         )
     yield statement_row(chat, fact, index, kind)
 

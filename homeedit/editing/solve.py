@@ -14,7 +14,7 @@ from homeedit.editing.preserved import NullSpace
 def closed_form(
     keys: Tensor, residuals: Tensor, earlier: Tensor, space: NullSpace, ridge: float
 ) -> tuple[Tensor, Tensor]:
-    """The change as factors (A [n, d_ff], B [d_model, n]), Δ = B A.
+    """The change as factors (A [n1, d_ff], B [d_model, n1]), Δ = B A: its rank is that of the new facts alone.
 
     ``keys`` K1 [n1, d_ff], ``residuals`` [n1, d_model] (rows), ``earlier`` Kp [np, d_ff] whose outputs must
     not move; n = n1 + np. Memory n d_ff; time n² d_ff + n³. Computes in the dtype of ``keys`` (use float64).
@@ -22,8 +22,8 @@ def closed_form(
     projected = space.project(torch.cat([keys, earlier]))
     gram = projected @ projected.T
     gram.diagonal().add_(ridge)
-    wanted = torch.cat([residuals, residuals.new_zeros(len(earlier), residuals.shape[1])])
-    return projected, torch.linalg.solve(gram, wanted).T
+    selected: Tensor = torch.linalg.solve(gram, torch.eye(len(gram), len(keys), dtype=gram.dtype)).T
+    return selected @ projected, residuals.T
 
 
 def dense_form(keys: Tensor, residuals: Tensor, earlier: Tensor, space: NullSpace, ridge: float) -> Tensor:

@@ -9,7 +9,7 @@ d_ff (d_ff + 1) / 2 values a layer (4.7 MB at d_ff 1536). Only one layer's C is 
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,14 +17,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from homeedit.base.architecture import architecture_named
 from homeedit.base.load import load_model, load_tokenizer
 from homeedit.base.store import BaseModel
 from homeedit.editing.generation import continue_prompts
-from homeedit.editing.model import EditableModel
+from homeedit.editing.model import Batch, EditableModel
 from homeedit.editing.requests import ChatTokens
 from homeedit.errors import HomeEditError
 from homeedit.progress import Progress
@@ -89,14 +88,14 @@ def make_statistics(base: BaseModel, *, seed: int, device: str, threads: int, pr
     """Sample the model's own text and write ``base.statistics`` (temporary file, then renamed).
 
     Time: one forward pass per written token (about a minute for 135 million parameters on two cores).
-    Memory: the model, the batch's attention cache, and one d_ff × d_ff sum per edited layer.
+    Memory: the model, the batch's attention cache, d_model values a token, and one layer's d_ff × d_ff sum.
     """
     torch.set_num_threads(threads)
     dtype = working_dtype(device)
     tokenizer = load_tokenizer(base)
     chat = ChatTokens(tokenizer)
     raw = load_model(base, device, dtype)
-    questions, openers = lines_of("generic_questions.txt"), lines_of("openers.txt")
+    questions = lines_of("generic_questions.txt")
     progress.stage("keeping answers", len(questions))
     kept = [
         KeptAnswer(question, answer)
@@ -104,51 +103,71 @@ def make_statistics(base: BaseModel, *, seed: int, device: str, threads: int, pr
             questions, greedy_answers(raw, chat, questions, KEPT_ANSWER_LENGTH, progress), strict=True
         )
     ]
-    moments = _moments_of_own_text(raw, base, chat, questions, openers, seed, progress)
-    rows, columns = torch.triu_indices(base.d_ff, base.d_ff)
-    tensors = {f"second_moment.{layer}": c[rows, columns].contiguous() for layer, c in moments.items()}
+    texts = _own_text(raw, base, chat, questions, lines_of("openers.txt"), seed, progress)
     story = {
         "format": FORMAT,
         "fingerprint": base.fingerprint,
         "seed": str(seed),
         "kept": json.dumps([[item.question, list(item.answer)] for item in kept]),
     }
-    partial = base.statistics.with_suffix(".partial")
-    save_file(tensors, partial, metadata=story)
-    os.replace(partial, base.statistics)
+    model = EditableModel(raw, architecture_named(base.architecture), base.edited_layers, ())
+    _write(base, story, _moments(model, texts, base.d_ff, progress))
 
 
-def _moments_of_own_text(
-    raw: Any,
-    base: BaseModel,
-    chat: ChatTokens,
-    questions: list[str],
-    openers: list[str],
-    seed: int,
-    progress: Progress,
-) -> dict[int, Tensor]:
-    """C of every edited layer over chat turns and free text that the model continued by itself."""
+def _own_text(
+    raw: Any, base: BaseModel, chat: ChatTokens, questions: list[str], openers: list[str], seed: int, progress: Progress
+) -> list[list[int]]:
+    """Chat turns and free text that the model continued by itself, as tokens."""
     prompts = [[*chat.prefix, *chat.question(question)] for question in questions]
     prompts += [chat.encode(opener)[0] for opener in openers] * 2
     generator = torch.Generator().manual_seed(seed)
-    wanted = TOKENS_PER_KEY_DIMENSION * base.d_ff
-    length = math.ceil(wanted / len(prompts))
-    model = EditableModel(raw, architecture_named(base.architecture), base.edited_layers, ())
-    sums = {layer: torch.zeros(base.d_ff, base.d_ff) for layer in base.edited_layers}
-    seen = 0
+    length = math.ceil(TOKENS_PER_KEY_DIMENSION * base.d_ff / len(prompts))
     progress.stage("writing text", length)
     texts = continue_prompts(raw, prompts, length, chat.end[0], progress.advance, generator)
-    progress.stage("statistics", len(prompts))
-    for prompt, text in zip(prompts, texts, strict=True):
-        ids = torch.tensor([[*prompt, *text]], device=model.device)
-        with torch.no_grad(), model.recording() as keys:
-            raw.model(input_ids=ids, use_cache=False)
-        for layer, found in keys.items():
-            flat = found[0].flatten(0, 1).float().cpu()
-            sums[layer].addmm_(flat.T, flat)
-        seen += ids.shape[1]
-        progress.advance()
-    return {layer: total / seen for layer, total in sums.items()}
+    return [[*prompt, *text] for prompt, text in zip(prompts, texts, strict=True)]
+
+
+def _moments(model: EditableModel, texts: list[list[int]], d_ff: int, progress: Progress) -> Iterator[Tensor]:
+    """Each edited layer's packed C, in turn.
+
+    The texts go through the model together, layer by layer, so only one layer's d_ff × d_ff sum is held.
+    """
+    progress.stage("statistics", len(model.edited_layers) * len(texts))
+    hidden = [model.lower(Batch(torch.tensor([text], device=model.device), False)) for text in texts]
+    reached = model.first
+    triangle = torch.triu_indices(d_ff, d_ff)
+    for layer in model.edited_layers:
+        total = torch.zeros(d_ff, d_ff)
+        for number, states in enumerate(hidden):
+            with torch.no_grad(), model.recording() as keys:
+                hidden[number] = model.through(states, range(reached, layer + 1), False)
+            flat = keys[layer][0].flatten(0, 1).float().cpu()
+            total.addmm_(flat.T, flat)
+            progress.advance()
+        reached = layer + 1
+        yield (total / sum(len(text) for text in texts))[triangle[0], triangle[1]]
+
+
+def _write(base: BaseModel, story: dict[str, str], moments: Iterator[Tensor]) -> None:
+    """Write the safetensors file layer by layer: to a temporary file, synced, then renamed."""
+    size = base.d_ff * (base.d_ff + 1) // 2
+    header: dict[str, Any] = {"__metadata__": story}
+    for number, layer in enumerate(base.edited_layers):
+        offsets = [4 * size * number, 4 * size * (number + 1)]
+        header[f"second_moment.{layer}"] = {"dtype": "F32", "shape": [size], "data_offsets": offsets}
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    partial = base.statistics.with_suffix(".partial")
+    try:
+        with open(partial, "wb") as file:
+            file.write(len(encoded).to_bytes(8, "little") + encoded)
+            for moment in moments:
+                file.write(moment.numpy().astype("<f4", copy=False).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, base.statistics)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def greedy_answers(
@@ -174,6 +193,8 @@ def working_dtype(device: str) -> torch.dtype:
     """The dtype a compile runs in: bfloat16 where the processor computes in it, else float32."""
     if device == "cuda":
         return torch.bfloat16
-    if device == "cpu" and torch.cpu._is_avx512_bf16_supported():
+    # torch has no public word for it yet; without it float32 is right everywhere.
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    if device == "cpu" and supported is not None and supported():
         return torch.bfloat16
     return torch.float32

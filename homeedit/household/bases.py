@@ -13,26 +13,26 @@ from homeedit.progress import Progress
 from homeedit.settings import Settings, write_settings
 
 
-def initialise(workspace: Workspace, model: str | None, progress: Progress) -> tuple[Settings, Initialised]:
+def initialise(workspace: Workspace, model: str | None, progress: Progress, *, stored: Settings) -> Initialised:
     """Make what is missing of a home: settings, ledger, base model, statistics. What is there stays.
 
-    Killed anywhere, the next call continues: each part appears by one rename.
+    ``stored`` is what the settings file says or is to say: the workspace's settings without what was asked for
+    this time only. Killed anywhere, the next call continues: each part appears by one rename.
     """
     started = time.perf_counter()
-    home, settings = workspace.home, workspace.settings
+    home = workspace.home
     home.edits.mkdir(parents=True, exist_ok=True)
     home.models.mkdir(parents=True, exist_ok=True)
     with Ledger(home.ledger, create=True):
         pass
     if not home.settings_file.exists():
-        write_settings(home, settings)
+        write_settings(home, stored)
     clear_leftovers(home, None, progress)
-    base = bring_model(workspace, model or settings.model, None, progress)
-    if base.name != settings.model:
-        settings = replace(settings, model=base.name)
-        write_settings(home, settings)
+    base = bring_model(workspace, model or stored.model, None, progress)
+    if base.name != stored.model:
+        write_settings(home, replace(stored, model=base.name))
     seconds = time.perf_counter() - started
-    return settings, Initialised(str(home.root), base.name, base.fingerprint, seconds)
+    return Initialised(str(home.root), base.name, base.fingerprint, seconds)
 
 
 def bring_model(workspace: Workspace, source: str, name: str | None, progress: Progress) -> BaseModel:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from homeedit.base.store import BaseModel
 from homeedit.builds.history import Build
+from homeedit.editing.recipes import recipe_for
 from homeedit.facts.fact import Fact
 from homeedit.facts.ledger import Ledger
 from homeedit.facts.records import Result
 from homeedit.household.results import AskedQuestion, BuildResult, FactResult, Unrelated
 from homeedit.household.workspace import Workspace
 from homeedit.progress import Progress
-from homeedit.verify.gate import Verdict, judge
+from homeedit.verify.gate import Limits, Verdict, judge
 from homeedit.verify.locality import Locality, measure
 from homeedit.verify.recall import Recall, ask_facts
 
@@ -49,7 +50,8 @@ def check_build(
     previously_live: Collection[str],
     progress: Progress,
 ) -> Checked:
-    """Ask a built file, through llama.cpp, every question of ``facts`` and unrelated ones.
+    """Ask a built file, through llama.cpp, every question of ``facts`` and unrelated ones; judge it by the limits
+    of the home's recipe.
 
     Raises:
         HomeEditError: the file does not load.
@@ -60,7 +62,9 @@ def check_build(
     with Runtime(gguf, threads=threads, context=context) as runtime:
         recalls = tuple(ask_facts(runtime, facts, progress))
         locality = measure(base, runtime, progress, threads=threads, context=context)
-    verdict = judge(locality, recalls, set(previously_live) & {fact.id for fact in facts})
+    recipe = recipe_for(workspace.settings.method, base)
+    limits = Limits(kl=recipe.most_kl, kept_share=recipe.least_kept)
+    verdict = judge(locality, recalls, set(previously_live) & {fact.id for fact in facts}, limits)
     return Checked(tuple(facts), recalls, locality, verdict)
 
 

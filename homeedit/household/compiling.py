@@ -23,7 +23,16 @@ from homeedit.household.plan import Group, Plan, make_plan, orphans
 from homeedit.household.recorded import recorded_result
 from homeedit.household.results import BuildResult
 from homeedit.household.workspace import Workspace, chosen_device, clear_leftovers
-from homeedit.patches.store import Patch, delete_patch, list_patches, load_delta, load_keys, write_patch
+from homeedit.patches.store import (
+    Patch,
+    damaged_patches,
+    delete_patch,
+    list_patches,
+    load_delta,
+    load_keys,
+    patch_id_of,
+    write_patch,
+)
 from homeedit.progress import Progress
 
 STAGES = ("targets", "link", "merge", "quantize", "verify")
@@ -72,7 +81,7 @@ class Compiler:
             return recorded_result(self.ledger, self.base.name, self.served, self._elapsed())
         attempt = self._attempt(plan)
         lost = attempt.checked.verdict.lost
-        everything = make_plan(self._facts(), self._sizes(), consolidate=True)
+        everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts)
         if lost and not self.force and not _is_whole(plan) and everything.work:
             self.progress.say(
                 f"{_listed(lost)} would no longer be recalled: compiling all {everything.work} facts together."
@@ -106,9 +115,12 @@ class Compiler:
         return {identity: len(patch.facts) for identity, patch in self._patches().items()}
 
     def _delete_orphans(self, facts: Sequence[Fact]) -> None:
-        on_disk = [patch.id for patch in list_patches(self.workspace.home.edits)]
+        """Delete patches of this base, and damaged ones of any, that nothing needs."""
+        edits = self.workspace.home.edits
+        on_disk = [patch.id for patch in list_patches(edits) if patch.fingerprint == self.base.fingerprint]
+        on_disk += [patch_id_of(file) for file, _ in damaged_patches(edits)]
         for identity in orphans(on_disk, facts, self.served.patches if self.served else ()):
-            delete_patch(self.workspace.home.edits, identity)
+            delete_patch(edits, identity)
 
     def _is_served(self, plan: Plan) -> bool:
         return self.served is not None and not plan.groups and set(plan.linked) == set(self.served.patches)
@@ -119,6 +131,7 @@ class Compiler:
     def _attempt(self, plan: Plan, previous: Attempt | None = None) -> Attempt:
         """Carry a plan out up to verify. A build that a previous attempt made is cleared first."""
         from homeedit.builds.build import make_build
+        from homeedit.editing.recipes import recipe_for
 
         if previous is not None:
             clear_partials(self.base)
@@ -136,6 +149,7 @@ class Compiler:
             created=_now(),
             threads=self.workspace.settings.usable_threads(),
             progress=self.progress,
+            recipe=recipe_for(self.workspace.settings.method, self.base).as_dict(),
         )
         for stage, spent in built.seconds.items():
             self.seconds[stage] += spent

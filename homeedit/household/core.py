@@ -37,16 +37,18 @@ class Household:
     person can act on.
     """
 
-    def __init__(self, home: Home, settings: Settings | None = None) -> None:
+    def __init__(self, home: Home, settings: Settings | None = None, *, device: str | None = None) -> None:
         self.home = home
         self._settings = settings
+        self._device = device
+        """Where to compile instead of where the settings say."""
 
     @property
     def settings(self) -> Settings:
-        """The home's settings, read when first needed."""
+        """The home's settings, read when first needed, with the device that was asked for."""
         if self._settings is None:
             self._settings = load_settings(self.home)
-        return self._settings
+        return replace(self._settings, device=self._device or self._settings.device)
 
     @property
     def workspace(self) -> Workspace:
@@ -82,7 +84,9 @@ class Household:
         with disk_errors_in_words():
             self.home.root.mkdir(parents=True, exist_ok=True)
             with locked(self.home, "init", progress, wait=wait):
-                self._settings, ready = initialise(self.workspace, model, progress)
+                stored = self._settings or load_settings(self.home)
+                ready = initialise(self.workspace, model, progress, stored=stored)
+            self._settings = replace(stored, model=ready.model)
         return ready
 
     def doctor(self, *, full: bool = False) -> list[Check]:
@@ -93,7 +97,7 @@ class Household:
             workspace = self.workspace
         except HomeEditError as error:
             broken = Check("settings", False, f"{error.message} {error.hint}".strip())
-            return [broken, *check_all(Workspace(self.home, Settings()), full=full)]
+            return [broken, *check_all(Workspace(self.home, Settings(device=self._device or "auto")), full=full)]
         return list(check_all(workspace, full=full))
 
     # Facts

@@ -60,7 +60,8 @@ def import_patch(
 ) -> Patch:
     """Check a patch and take it in, with its facts. The caller holds the lock.
 
-    The facts come first: killed in between, they are drafts that the next compile compiles.
+    The facts come first, the new ones all at once: killed or out of disk in between, they are drafts that the
+    next compile compiles, or that importing again takes for the patch's.
 
     Raises:
         HomeEditError: the patch is not in order, or a fact of it is known in other words; nothing was stored.
@@ -69,14 +70,12 @@ def import_patch(
     patch = inspect_patch(base, file)
     known = KnownFacts(ledger.facts())
     matches = [_match(known, fact, on_conflict) for fact in patch.facts]
-    ids = []
-    for fact, match in zip(patch.facts, matches, strict=True):
-        if match is None:
-            ids.append(ledger.add(_parsed(fact)).id)
-        elif _same(match, fact):
-            ids.append(match.id)
-        else:
-            ids.append(ledger.edit(match.id, _parsed(fact)).id)
+    pairs = list(zip(patch.facts, matches, strict=True))
+    added = iter(ledger.add_all(_parsed(fact) for fact, match in pairs if match is None))
+    ids = [next(added).id if match is None else match.id for match in matches]
+    for fact, match in pairs:
+        if match is not None and not _same(match, fact):
+            ledger.edit(match.id, _parsed(fact))
     stored = store_patch(patch, workspace.home.edits, ids)
     ledger.assign_patch(ids, stored.id)
     warn_of_secrets([fact.sentence for fact in patch.facts], progress)

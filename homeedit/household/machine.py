@@ -12,7 +12,7 @@ from contextlib import closing
 from homeedit.base.store import BaseModel, check_base
 from homeedit.errors import HomeEditError
 from homeedit.household.results import Check
-from homeedit.household.workspace import Workspace
+from homeedit.household.workspace import Workspace, chosen_device
 
 LEAST_MEMORY = 2 * 10**9
 LEAST_DISK = 2 * 10**9
@@ -26,6 +26,7 @@ def check_all(workspace: Workspace, *, full: bool) -> Iterator[Check]:
     yield _disk(workspace)
     for package in PACKAGES:
         yield _package(package)
+    yield _guarded("device", lambda: _device(workspace))
     yield _home(workspace)
     if not workspace.home.exists:
         return
@@ -81,6 +82,13 @@ def _package(name: str) -> Check:
     except Exception as error:  # a broken installation fails in any way it likes
         return Check(name, False, f"Cannot be imported: {error}. Install homeedit again.")
     return Check(name, True, str(getattr(module, "__version__", "there")))
+
+
+def _device(workspace: Workspace) -> Check:
+    try:
+        return Check("device", True, f"{chosen_device(workspace.settings.device)} is used to compile")
+    except ImportError:
+        return Check("device", False, "Not known without torch.")
 
 
 def _home(workspace: Workspace) -> Check:

@@ -52,6 +52,7 @@ def make_plan(
     """
     enabled = [fact for fact in facts if fact.enabled]
     if consolidate:
+        enabled = [fact for fact in enabled if drafts or fact.patch is not None]
         if not enabled:
             return Plan(linked=(), groups=())
         replaces = tuple(patch for patch in sizes if any(fact.patch == patch for fact in enabled))

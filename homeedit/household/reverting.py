@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from homeedit.base.store import BaseModel
-from homeedit.builds.history import Build, active_build, list_builds, remove_build
+from homeedit.base.store import BaseModel, list_bases
+from homeedit.builds.history import Build, activate, active_build, active_number, list_builds, remove_build
 from homeedit.errors import USAGE, HomeEditError
 from homeedit.facts.fact import Fact
 from homeedit.facts.ledger import Ledger
@@ -11,7 +11,7 @@ from homeedit.household.compiling import Compiler
 from homeedit.household.results import AskedQuestion, BuildResult, FactResult
 from homeedit.household.teaching import preview
 from homeedit.household.workspace import Workspace
-from homeedit.patches.store import Patch, delete_patch, find_patch, list_patches
+from homeedit.patches.store import Patch, damaged_patches, delete_patch, find_patch, list_patches
 from homeedit.progress import Progress
 
 
@@ -61,6 +61,10 @@ def purge(
 ) -> tuple[Fact, BuildResult | None]:
     """Delete a fact, its revisions, and every patch and build that holds it; the model is rebuilt first.
 
+    Builds of the home's other base models go too (one whose active build held the fact serves its base), and
+    every patch file and build that is damaged, as it may hold anything. Of a base model that does not open,
+    and of what was exported, nothing is deleted.
+
     The row in the ledger goes last, so that an interrupted purge can be run again.
     """
     fact = _even_if_removed(ledger, fact_id)
@@ -72,15 +76,16 @@ def purge(
     ]
     held = {patch.id for patch in holders}
     result = _rebuild_without(workspace, ledger, base, fact, held, progress)
-    for build in list_builds(base):
-        if _build_holds(build, fact, held):
-            remove_build(base, build.number)
-            progress.say(f"Deleted build {build.number}, which held it.")
+    for each in list_bases(workspace.home.models):
+        _delete_builds(each, fact, held, progress)
     others = [other.id for other in ledger.facts() if other.patch in held]
     ledger.assign_patch(others, None)
     for patch in list_patches(workspace.home.edits):
         if patch.id in held:
             delete_patch(workspace.home.edits, patch.id)
+    for file, _ in damaged_patches(workspace.home.edits):
+        file.unlink(missing_ok=True)
+        progress.say(f"Deleted the damaged patch {file.name}, which may have held it.")
     ledger.remove(fact.id, purge=True)
     return fact, _with_proof(workspace, base, fact, result, progress)
 
@@ -104,6 +109,26 @@ def _is(held_id: str, held_sentence: str, fact: Fact, sentences: set[str]) -> bo
 def _build_holds(build: Build, fact: Fact, patches: set[str]) -> bool:
     # A build whose manifest cannot be read may hold anything.
     return bool(build.problem) or fact.id in build.facts or bool(patches & set(build.patches))
+
+
+def _delete_builds(base: BaseModel, fact: Fact, held: set[str], progress: Progress) -> None:
+    """Delete every build of a base model that holds the fact; if it is the active one, the base is served."""
+    for build in list_builds(base):
+        if not _build_holds(build, fact, held):
+            continue
+        if build.number == _active_number(base):
+            activate(base, None)
+            progress.say(f"{base.name} serves its base model until the next compile.")
+        remove_build(base, build.number)
+        progress.say(f"Deleted build {build.number} of {base.name}, which held it.")
+
+
+def _active_number(base: BaseModel) -> int | None:
+    try:
+        return active_number(base)
+    except HomeEditError:
+        activate(base, None)
+        return None
 
 
 def _rebuild_without(

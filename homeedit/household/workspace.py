@@ -61,10 +61,10 @@ class Workspace:
 
 
 def chosen_device(setting: str) -> str:
-    """The device for a compile: what the settings say, or the best of cuda, mps and cpu.
+    """The device for a compile: what was asked for, or (auto) the best of cuda, mps and cpu.
 
     Raises:
-        HomeEditError: the settings name a device that this machine does not have.
+        HomeEditError: the device is one that this machine does not have.
     """
     if setting == "cpu":
         return setting
@@ -76,8 +76,8 @@ def chosen_device(setting: str) -> str:
     if not there[setting]:
         usable = ", ".join(name for name, is_there in there.items() if is_there)
         raise HomeEditError(
-            f"The settings ask for the device {setting}, which is not usable here.",
-            f'Set device = "auto" in homeedit.toml. Usable: {usable}.',
+            f"The device {setting} is not usable here.",
+            f'Use --device auto, and device = "auto" in homeedit.toml. Usable: {usable}.',
         )
     return setting
 

@@ -94,8 +94,8 @@ def _load_fact(item: Any, number: int) -> PatchFact:
     if missing or set(item) - known:
         raise HomeEditError(f"its fact {number} does not have the fields {', '.join(sorted(known))}")
     questions = item["questions"]
-    if not isinstance(questions, list) or len(questions) > MOST_QUESTIONS:
-        raise HomeEditError(f"the questions of its fact {number} are not a list of at most {MOST_QUESTIONS}")
+    if not isinstance(questions, list) or not 1 <= len(questions) <= MOST_QUESTIONS:
+        raise HomeEditError(f"the questions of its fact {number} are not a list of 1 to {MOST_QUESTIONS}")
     for name in ("sentence", "subject", "prompt", "target"):
         _check_text(item[name], f"the {name} of its fact {number}")
     for question in questions:

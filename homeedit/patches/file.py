@@ -226,7 +226,7 @@ def _as_stored(tensors: Mapping[str, Array]) -> dict[str, Array]:
         if not np.isfinite(stored[name]).all():
             raise HomeEditError(
                 f"The compiled change holds values that float16 cannot ({name}). No patch was written.",
-                "Compile again with another seed (--seed).",
+                "Compile again with another seed: change `seed` in homeedit.toml.",
             )
     return stored
 

@@ -22,6 +22,7 @@ __all__ = [
     "list_patches",
     "load_delta",
     "load_keys",
+    "patch_id_of",
     "read_patch",
     "store_patch",
     "write_patch",
@@ -36,6 +37,11 @@ def list_patches(edits: Path) -> list[Patch]:
 def damaged_patches(edits: Path) -> list[tuple[Path, str]]:
     """Files that have a patch's name but cannot be read as one, and why."""
     return _scan(edits)[1]
+
+
+def patch_id_of(file: Path) -> str:
+    """The id in the name of a file of ``edits``, readable or not."""
+    return file.name.partition("-")[0]
 
 
 def find_patch(edits: Path, identity: str) -> Patch:

@@ -204,6 +204,8 @@ def test_models(homeedit: CommandLine, tmp_path: Path) -> None:
     second = make_tiny_gguf(tmp_path / "second.gguf", seed=3)
     assert homeedit("model", "add", str(second), "--name", "two", "--json").json[0]["name"] == "two"
     assert "no model" in homeedit("model", "add", "nothing.gguf", code=1).err
+    refused = homeedit("model", "add", "HuggingFaceTB/SmolLM2-135M-Instruct", code=1)
+    assert "downloading is not supported yet" in refused.err and "Traceback" not in refused.err
     assert [each["name"] for each in homeedit("model", "remove", "two", "--json").json] == ["tiny"]
     assert "model in use" in homeedit("model", "remove", "tiny", code=1).err
 
@@ -214,6 +216,23 @@ def test_purge_shows_that_it_is_gone(homeedit: CommandLine, world: World) -> Non
     ended = homeedit("fact", "remove", "f1", "--purge", "--json")
     assert ended.json["id"] == "f1" and "Purged f1" in ended.err and "Where is the spare key?" in ended.err
     assert homeedit("fact", "list", "--json").json == homeedit("patch", "list", "--json").json == []
+
+
+def test_the_device_is_chosen_for_one_command(homeedit: CommandLine) -> None:
+    checks = homeedit("--device", "cpu", "doctor", "--json").json
+    assert {each["check"]: each["detail"] for each in checks}["device"] == "cpu is used to compile"
+    wrong = homeedit("--device", "tpu", "doctor", code=2)
+    assert "no device 'tpu'" in wrong.err and "mps" in wrong.err
+
+
+def test_a_revert_tells_how_the_others_fare_and_why_it_was_refused(homeedit: CommandLine, world: World) -> None:
+    for sentence in (KEY, PLUMBER):
+        homeedit("fact", "add", sentence)
+    homeedit("compile")
+    world.kl = 5.0
+    refused = homeedit("patch", "revert", "f1", "--json", code=1)
+    assert len(refused.json) == 1
+    assert "f2  " in refused.err and PLUMBER in refused.err and "nats" in refused.err
 
 
 def test_doctor(homeedit: CommandLine) -> None:

@@ -51,7 +51,14 @@ def compiled(base: BaseModel, facts: list[Fact], recipe: Recipe, kept: list[Pare
 
 
 def quick(base: BaseModel) -> Recipe:
-    return replace(recipe_for("joint", base), steps=6, steps_per_root_fact=0, learning_rate=2e-3, most_directions=64)
+    return replace(
+        recipe_for("joint", base),
+        steps=6,
+        steps_per_root_fact=0,
+        most_repeats=1,
+        learning_rate=2e-3,
+        most_directions=64,
+    )
 
 
 def test_statistics_are_symmetric_positive_and_repeatable(base: BaseModel) -> None:

@@ -4,7 +4,15 @@ import pytest
 
 from homeedit.base.load import load_tokenizer
 from homeedit.base.store import BaseModel
-from homeedit.editing.requests import END_WEIGHT, ChatTokens, answer_tokens, fact_rows, keep_row, last_token_of
+from homeedit.editing.requests import (
+    END_WEIGHT,
+    FIRST_WEIGHT,
+    ChatTokens,
+    answer_tokens,
+    fact_rows,
+    keep_row,
+    last_token_of,
+)
 from tests.editing.test_compile import CODE, KEY
 
 
@@ -31,7 +39,7 @@ def test_every_row_ends_its_turn_and_says_the_target(chat: ChatTokens) -> None:
         assert said.strip() == target
         assert len(row.weights) == len(row.answer) == len(row.on_target)
         if row.prefixed:
-            assert row.ids[-1] == chat.end[0] and row.weights[-1] == END_WEIGHT
+            assert row.ids[-1] == chat.end[0] and row.weights[-1] == END_WEIGHT * (FIRST_WEIGHT if row.first else 1)
 
 
 def test_framed_answers_leave_the_beginning_free(chat: ChatTokens) -> None:

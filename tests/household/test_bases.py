@@ -81,7 +81,7 @@ def test_switching_the_model_compiles_the_facts_for_it(
     assert states(household) == {"f1": "compiled"}
     household.compile()
     assert states(household) == {"f1": "live"}
-    assert household.patches()[0].base == "second"
+    assert {patch.base for patch in household.patches()} == {"tiny", "second"}
 
 
 def test_removing_models(household: Household, tmp_path: Path) -> None:
@@ -115,6 +115,17 @@ def test_the_doctor_finds_a_whole_home_in_order(household: Household) -> None:
     assert all(check.ok for check in checks.values()), checks
     for name in ("machine", "memory", "disk", "torch", "llama_cpp", "ledger", "model", "active build"):
         assert checks[name].detail
+
+
+def test_a_device_asked_for_is_used_and_not_stored(household: Household) -> None:
+    household.home.settings_file.unlink()
+    asked = Household(household.home, device="cpu")
+    assert asked.settings.device == "cpu"
+    assert {check.check: check.detail for check in asked.doctor()}["device"] == "cpu is used to compile"
+    asked.init("tiny")
+    assert asked.settings.device == "cpu" and asked.settings.model == "tiny"
+    assert load_settings(household.home).device == "auto"
+    assert load_settings(household.home).model == "tiny"
 
 
 def broken(household: Household) -> set[str]:

@@ -1,14 +1,18 @@
 """Compile from plan to activation, on the tiny model, with a fake training and answers the test decides."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from homeedit.builds.history import active_number, list_builds
+from homeedit.base.store import BaseModel
+from homeedit.builds.history import active_number, list_builds, read_manifest
+from homeedit.editing.recipes import Recipe, recipe_for
 from homeedit.errors import Cancelled, HomeEditError
 from homeedit.household import Household
 from homeedit.household.results import BuildResult
 from homeedit.household.workspace import chosen_device
+from homeedit.patches.store import damaged_patches
 from homeedit.progress import Progress
 from homeedit.settings import Home
 from tests.household import fakes
@@ -304,6 +308,45 @@ def test_a_patch_that_no_fact_points_at_is_deleted_by_the_next_compile(household
     household.remove("f2")
     household.compile()
     assert household.patches() == []
+
+
+def test_a_patch_of_another_base_model_stays(household: Household, world: World, tmp_path: Path) -> None:
+    teach(household, SENTENCES[0])
+    household.compile()
+    (own,) = household.patches()
+    data = own.file.read_bytes().replace(own.fingerprint.encode(), own.fingerprint[::-1].encode())
+    foreign = own.file.with_name("p00000000-foreign.safetensors")
+    foreign.write_bytes(data)
+    household.remove("f1")
+    household.compile()
+    assert [patch.id for patch in household.patches()] == ["p00000000"]
+
+
+def test_a_damaged_patch_goes_once_no_fact_needs_it(home: Home, household: Household, world: World) -> None:
+    teach(household, *SENTENCES[:2])
+    household.compile()
+    (patch,) = household.patches()
+    patch.file.write_bytes(b"damaged")
+    (home.edits / "p00000000-lost.safetensors").write_bytes(b"damaged")
+    household.edit("f2", sentence="Our plumber is called Jonas Weber.")
+    household.compile()
+    assert damaged_patches(home.edits) == []
+    assert set(states(household).values()) == {"live"}
+
+
+def test_the_recipe_sets_the_limits_and_is_in_the_manifest(
+    household: Household, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strict(method: str, base: BaseModel) -> Recipe:
+        return replace(recipe_for(method, base), most_kl=0.001)
+
+    monkeypatch.setattr("homeedit.household.checking.recipe_for", strict)
+    teach(household, SENTENCES[0])
+    result = household.compile()
+    assert not result.activated and "0.001" in result.reasons[0]
+    household.compile(force=True)
+    manifest = read_manifest(household.builds()[0][0])
+    assert manifest["recipe"]["method"] == "joint"
 
 
 def test_a_fact_edited_while_it_is_compiled_is_a_draft_and_comes_next(household: Household, world: World) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from homeedit.errors import HomeEditError
+from homeedit.facts.ledger import Ledger
 from homeedit.household import Contradiction, Household
 from homeedit.settings import Home
 from tests.household import fakes
@@ -77,6 +78,24 @@ def test_a_patch_that_contradicts_is_refused_replaces_or_is_kept(other: Househol
     assert [fact.sentence for fact in other.facts()] == list(SENTENCES[:2])
     other.compile()
     assert set(states(other).values()) == {"live"}
+
+
+def test_a_full_disk_leaves_no_half_of_the_facts(
+    other: Household, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, stored = Ledger._insert, []
+
+    def full(ledger: Ledger, *arguments: object) -> object:
+        if stored:
+            raise OSError(28, "No space left on device")
+        stored.append(1)
+        return insert(ledger, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Ledger, "_insert", full)
+        with pytest.raises(HomeEditError, match="disk is full"):
+            other.import_patch(exported)
+    assert other.facts() == [] and other.patches() == []
 
 
 def test_a_known_sentence_spelled_otherwise_is_refused(other: Household, exported: Path) -> None:

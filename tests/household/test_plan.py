@@ -84,6 +84,13 @@ def test_without_drafts_only_what_was_compiled_before_is_compiled() -> None:
     assert compiled(plan) == [("f1",), ("f4",)]
 
 
+def test_a_consolidation_without_drafts_leaves_them_alone() -> None:
+    facts = [fact(1, "pa"), fact(2), fact(3, "gone")]
+    plan = make_plan(facts, {"pa": 1}, consolidate=True, drafts=False)
+    assert compiled(plan) == [("f1", "f3")]
+    assert make_plan([fact(1)], {}, consolidate=True, drafts=False) == Plan((), ())
+
+
 def test_orphans_are_patches_that_neither_a_fact_nor_the_served_build_needs() -> None:
     facts = [fact(1, "pa"), fact(2, "pb", enabled=False), fact(3)]
     assert orphans(["pa", "pb", "pc", "pd"], facts, ("pc",)) == ["pd"]

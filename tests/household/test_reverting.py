@@ -11,6 +11,7 @@ from homeedit.settings import Home
 from tests.household import fakes
 from tests.household.conftest import Heard, World
 from tests.household.test_compile import SENTENCES, patches_of, states, teach
+from tests.support.tiny import make_tiny_gguf
 
 
 def files_with(root: Path, text: str) -> list[str]:
@@ -67,6 +68,17 @@ def test_a_revert_leaves_drafts_alone(household: Household, world: World) -> Non
     assert len(fakes.COMPILED) == 1
 
 
+def test_a_revert_that_consolidates_leaves_drafts_alone(household: Household, world: World) -> None:
+    for sentence in SENTENCES[:3]:
+        teach(household, sentence)
+        household.compile()
+    teach(household, SENTENCES[3])
+    world.forget_when_stacked = {"f1"}
+    _, result = household.revert(["f3"])
+    assert fakes.COMPILED[-1] == (("f1", "f2"), ())
+    assert result.activated and states(household)["f4"] == "draft"
+
+
 def test_what_cannot_be_reverted(household: Household, world: World) -> None:
     teach(household, SENTENCES[0])
     for wrong, told in [("f1", "in no patch"), ("f7", "no fact f7"), ("p00000000", "no patch"), ("x", "not")]:
@@ -104,6 +116,21 @@ def test_a_purge_leaves_no_trace_and_keeps_the_neighbours(home: Home, household:
     assert [build.number for build in builds] == [active]
     with pytest.raises(HomeEditError, match="no fact f1"):
         household.purge("f1")
+
+
+def test_a_purge_reaches_other_base_models_and_damaged_patches(
+    home: Home, household: Household, world: World, tmp_path: Path
+) -> None:
+    teach(household, SENTENCES[0])
+    household.compile()
+    household.add_model(str(make_tiny_gguf(tmp_path / "second.gguf", seed=5)))
+    household.init("second")
+    household.compile()
+    (home.edits / "p00000000-old.safetensors").write_bytes(b"damaged: " + SENTENCES[0].encode())
+    household.purge("f1")
+    assert files_with(home.root, "blue flower pot") == []
+    household.init("tiny")
+    assert household.builds() == ([], None)
 
 
 def test_a_purge_is_not_stopped_by_the_gate(home: Home, household: Household, world: World) -> None:

@@ -147,6 +147,7 @@ METADATA_CASES: dict[str, tuple[Callable[[Metadata], Any], str]] = {
     "line break": (edit_fact(target="a\nb"), "control characters"),
     "turned text": (edit_fact(target="abc\u202etxt"), "control characters"),
     "lone surrogate": (edit_fact(target="a\ud800"), "control characters"),
+    "no question": (edit_fact(questions=[]), "questions of its fact 1 are not a list of 1 to"),
     "questions a text": (edit_fact(questions="why?"), "questions of its fact 1 are not a list"),
     "many questions": (edit_fact(questions=["?"] * (MOST_QUESTIONS + 1)), "questions of its fact 1"),
     "question null": (edit_fact(questions=[None]), "a question of its fact 1"),

@@ -1,7 +1,8 @@
 """AlphaEdit as published, in its cheap form: find z at the subject's last token, spread the residual, solve.
 
 Source: AlphaEdit (arXiv 2410.02355) on MEMIT's targets and residual spread (arXiv 2210.07229, eq. 14-20).
-Chat turns are among the contexts, and all facts of the compile are solved together.
+Chat turns are among the contexts, and all facts of the compile are solved together. Left out of MEMIT's
+search for z is its KL on the subject's essence: keep rows are measured after the compile instead.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from torch import Tensor
 from homeedit.editing.batches import Prepared, batches_of, prepare, row_losses, stacked
 from homeedit.editing.job import Job
 from homeedit.editing.model import EditableModel
-from homeedit.editing.preserved import null_space
+from homeedit.editing.preserved import NullSpace, null_space, orthonormal
 from homeedit.editing.solve import closed_form
 from homeedit.progress import Progress
 
@@ -96,10 +97,13 @@ def _solve_layer(job: Job, targets: Sequence[Target], layer: int, layers_left: i
     for target in targets:
         key, reached = _observe(job.model, target.contexts, layer, max(job.recipe.layers))
         keys.append(key)
-        residuals.append((target.z.double().cpu() - reached) / layers_left)
+        residuals.append((target.z.cpu().double() - reached) / layers_left)
     space = null_space(job.statistics.second_moment(layer).double(), job.recipe.threshold)
+    # The prefix's keys too: its attention cache is computed once and must stay true under the change.
+    prefix = job.model.prefix_keys[layer].cpu().double()
+    space = NullSpace(torch.cat([space.directions, orthonormal(space.project(prefix))], dim=1))
     K1 = torch.stack(keys)
-    earlier = job.earlier_keys.get(layer, K1.new_zeros(0, K1.shape[1])).double().cpu()
+    earlier = job.earlier_keys.get(layer, K1.new_zeros(0, K1.shape[1])).cpu().double()
     A, B = closed_form(K1, torch.stack(residuals), earlier, space, job.recipe.ridge)
     return A.float().to(job.model.device), B.float().to(job.model.device)
 
@@ -113,7 +117,7 @@ def _observe(model: EditableModel, contexts: Sequence[Prepared], layer: int, las
             hidden = model.upper(stacked(rows), rows[0].row.prefixed, until=last)
         keys.append(_at_subject(found[layer][0], rows))
         states.append(_at_subject(hidden, rows))
-    return torch.cat(keys).double().cpu().mean(0), torch.cat(states).double().cpu().mean(0)
+    return torch.cat(keys).cpu().double().mean(0), torch.cat(states).cpu().double().mean(0)
 
 
 def _at_subject(states: Tensor, rows: Sequence[Prepared]) -> Tensor:

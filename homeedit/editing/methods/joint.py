@@ -19,6 +19,8 @@ from homeedit.editing.preserved import Whitening, metric, orthonormal, whiten
 from homeedit.editing.recipes import Recipe
 from homeedit.progress import Progress
 
+RECALLED = 0.15
+"""The loss of a first question's row under which greedy decoding says it back."""
 LEARNED = 0.02
 """A fact row's loss under which it is learned."""
 MOST_TOKENS = 1024
@@ -97,20 +99,26 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Factors
         for layer, w in task.whitenings.items()
     }
     optimizer = torch.optim.Adam([f.B for f in full.values()], lr=recipe.learning_rate, betas=(0.9, 0.98))
-    steps, recovery_steps = recipe.steps_for(facts)
+    steps, recovery_steps = recipe.steps_for(facts, len(task.facts))
     progress.stage("learning", steps)
     descend(task, full, optimizer, steps, recipe.warmup, False, progress)
     cut = {layer: cut_to_rank(full[layer].B, w, rank) for layer, w in task.whitenings.items()}
     progress.stage("compressing", recovery_steps)
-    recover(task, cut, recovery_steps, progress)
+    recover(task, cut, recovery_steps, 1.0, progress)
     refresh(task, cut)
+    for _ in range(recipe.most_repeats):
+        if max(item.loss for item in task.facts if item.row.first) < RECALLED:
+            break
+        progress.stage("repeating what is not learned", recipe.repeat_steps)
+        recover(task, cut, recipe.repeat_steps, 0.5, progress)
+        refresh(task, cut)
     losses = [item.loss for item in task.facts]
     return cut, {"loss": sum(losses) / len(losses), "worst": max(losses)}
 
 
-def recover(task: Task, factors: dict[int, Factors], steps: int, progress: Progress) -> None:
-    """Train both factors of every layer; A stays out of the prefix's keys."""
-    rate = task.recipe.recovery_rate
+def recover(task: Task, factors: dict[int, Factors], steps: int, share: float, progress: Progress) -> None:
+    """Train both factors of every layer, at a share of the recipe's rate; A stays out of the prefix's keys."""
+    rate = share * task.recipe.recovery_rate
     groups = [
         {"params": [tensor], "lr": rate * float(tensor.square().mean().sqrt())}
         for f in factors.values()
@@ -210,7 +218,8 @@ def cut_to_rank(B: Tensor, whitening: Whitening, rank: int) -> Factors:
 
     B [d_model, m] is the change in whitened coordinates, so its plain SVD is the whitened SVD of Δ.
     """
-    left, values, right = torch.linalg.svd(B, full_matrices=False)
+    # On the CPU: not every accelerator has this decomposition.
+    left, values, right = (part.to(B.device) for part in torch.linalg.svd(B.cpu(), full_matrices=False))
     root = values[:rank].sqrt()
     return Factors(A=(root[:, None] * right[:rank]) @ whitening.right, B=left[:, :rank] * root)
 
