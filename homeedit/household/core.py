@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 
 from homeedit.errors import HomeEditError
 from homeedit.facts.fact import Fact, ParsedFact
-from homeedit.household.results import (
-    Answer,
-    BuildResult,
-    Check,
-    FactResult,
-    Imported,
-    Initialised,
-)
+from homeedit.household.results import Answer, BuildResult, Check, FactResult, Imported, Initialised
 from homeedit.household.teaching import OnConflict
 from homeedit.household.workspace import Workspace, clear_leftovers, disk_errors_in_words
 from homeedit.progress import Progress

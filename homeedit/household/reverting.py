@@ -124,6 +124,7 @@ def _delete_builds(base: BaseModel, fact: Fact, held: set[str], progress: Progre
 
 
 def _active_number(base: BaseModel) -> int | None:
+    """The active build's number; when the file that says it is damaged, the base is served from now on."""
     try:
         return active_number(base)
     except HomeEditError:
