@@ -61,7 +61,7 @@ class Recipe:
     factor's root mean square."""
 
     most_kl: float = 0.10
-    least_kept: float = 0.6
+    least_kept: float = 0.8
     """Limits of the gate: KL to the base on its own unrelated answers (nats a token), and the share of general
     questions that the base answers rightly and the build must too."""
 

@@ -14,7 +14,7 @@ class Limits:
     kl: float = 0.10
     """Most KL(base ‖ build), in nats per token."""
 
-    kept_share: float = 0.60
+    kept_share: float = 0.80
     """Least share of the base's right answers that must still be right."""
 
 
