@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from homeedit import __version__
-from homeedit.cli import builds, demo, facts, models, patches, work
+from homeedit.cli import bench, builds, demo, facts, models, patches, work
 from homeedit.cli.context import Common, chosen_home
 from homeedit.cli.interrupt import Stopped, install, say_stopped
 from homeedit.cli.output import talk
@@ -33,6 +33,7 @@ app.add_typer(facts.app, name="fact")
 app.add_typer(patches.app, name="patch")
 app.add_typer(builds.app, name="build")
 app.add_typer(models.app, name="model")
+app.add_typer(bench.app, name="bench")
 app.command("demo")(demo.demo)
 
 

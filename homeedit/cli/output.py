@@ -139,7 +139,7 @@ def result_json(result: "BuildResult") -> Json:
 
 
 def fact_result_json(fact: "FactResult") -> Json:
-    """How a fact fares in a build, as the design spells it."""
+    """How a fact fares in a build, as the design spells it; ``recall`` is a share of the questions asked, be it one."""
     recall = None if fact.recall is None else round(fact.recall, 3)
     return {"id": fact.id, "sentence": fact.sentence, "state": fact.state, "recall": recall}
 

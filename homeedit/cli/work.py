@@ -104,6 +104,9 @@ def compile_facts(
 
     Compiles facts that have no patch, links all patches, merges, quantizes, verifies and activates.
 
+    RECALL is the share of right answers to the questions asked: one for a fact that was live before and keeps
+    its patch, up to three for others.
+
     Exit code 0: done and every fact is recalled; 3: done, but some fact is not recalled; 1: refused.
     """
     this = face(context, json_output)

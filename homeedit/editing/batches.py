@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from homeedit.editing.head import best_logprobs, shortlist
 from homeedit.editing.model import Batch, EditableModel
 from homeedit.editing.requests import Row
 from homeedit.progress import Progress
@@ -57,6 +57,10 @@ MOST_KEYS = 4096
 """Keys of rows that are held per layer, for the metric and the directions used."""
 
 
+MOST_VOCABULARY = 8192
+"""Tokens that training tells apart, see ``head.py``."""
+
+
 @dataclass(slots=True)
 class RowKeys:
     """A layer's keys of the fact and replay rows, and of the kept rows: [n, d_ff] each, float32."""
@@ -76,6 +80,7 @@ def prepare(
     found: list[Prepared | None] = [None] * len(rows)
     tokens = {taught: sum(len(row.ids) for row in rows if row.taught is taught) for taught in (False, True)}
     stride = {taught: max(1, -(-count // MOST_KEYS)) for taught, count in tokens.items()}
+    best: list[Tensor] = []
     collected: dict[tuple[int, bool], list[Tensor]] = {
         (layer, taught): [] for layer in model.edited_layers for taught in (False, True)
     }
@@ -85,14 +90,17 @@ def prepare(
         hidden = model.lower(padded_ids(chosen, model.device))
         with torch.no_grad(), model.pristine(), model.recording() as keys:
             last = model.upper(hidden, chosen[0].prefixed)
+            said = [last[number, row.start - 1 : len(row.ids) - 1] for number, row in enumerate(chosen)]
+            best = [torch.stack([*best, best_logprobs(model.head, torch.cat(said)[::3])]).amax(0)]
         for number, index in enumerate(group):
             row = rows[index]
             length = len(row.ids)
-            teacher = last[number, row.start - 1 : length - 1].clone() if row.taught else None
-            found[index] = Prepared(row, hidden[number, :length].clone(), teacher)
+            found[index] = Prepared(row, hidden[number, :length].clone(), said[number].clone() if row.taught else None)
             for layer, (recorded,) in keys.items():
                 thinned = recorded[number, index % stride[row.taught] : length : stride[row.taught]]
                 collected[layer, row.taught].append(thinned.clone())
+    wanted = torch.tensor(sorted({token for row in rows for token in row.answer}), device=model.device)
+    model.head = model.head.shortened(shortlist(best[0], wanted, MOST_VOCABULARY))
     return [prepared for prepared in found if prepared is not None], {
         layer: RowKeys(*(_joined(collected[layer, taught], model, layer) for taught in (False, True)))
         for layer in model.edited_layers
@@ -140,25 +148,18 @@ def _answer_states(last: Tensor, prepared: Sequence[Prepared], chosen: Sequence[
 
 
 def _likelihood_losses(model: EditableModel, states: Tensor, prepared: Sequence[Prepared], floor: float) -> Tensor:
-    device = states.device
-    wanted = torch.tensor([token for item in prepared for token in item.row.answer], device=device)
-    weights = torch.tensor([weight / ANSWER_SCALE for item in prepared for weight in item.row.weights], device=device)
-    missing = functional.cross_entropy(model.logits(states).float(), wanted, reduction="none")
-    return _sum_per_row((missing - floor).clamp_min(0) * weights, prepared)
+    wanted = torch.tensor([token for item in prepared for token in item.row.answer], device=states.device)
+    weights = [weight / ANSWER_SCALE for item in prepared for weight in item.row.weights]
+    return _sum_per_row(model.head.likelihood_losses(states, wanted, floor), weights, prepared)
 
 
 def _kept_losses(model: EditableModel, states: Tensor, prepared: Sequence[Prepared]) -> Tensor:
     teacher = torch.cat([item.teacher for item in prepared if item.teacher is not None])
-    with torch.no_grad():
-        wanted = functional.log_softmax(model.logits(teacher).float(), dim=-1)
-    mine = functional.log_softmax(model.logits(states).float(), dim=-1)
-    divergence = functional.kl_div(mine, wanted, reduction="none", log_target=True).sum(-1)
-    counts = torch.tensor(
-        [1 / len(item.row.answer) for item in prepared for _ in item.row.answer], device=states.device
-    )
-    return _sum_per_row(divergence * counts, prepared)
+    weights = [1 / len(item.row.answer) for item in prepared for _ in item.row.answer]
+    return _sum_per_row(model.head.teacher_losses(states, teacher), weights, prepared)
 
 
-def _sum_per_row(values: Tensor, prepared: Sequence[Prepared]) -> Tensor:
+def _sum_per_row(losses: Tensor, weights: Sequence[float], prepared: Sequence[Prepared]) -> Tensor:
     owner = [number for number, item in enumerate(prepared) for _ in item.row.answer]
-    return values.new_zeros(len(prepared)).index_add(0, torch.tensor(owner, device=values.device), values)
+    weighted = losses * torch.tensor(weights, device=losses.device)
+    return losses.new_zeros(len(prepared)).index_add(0, torch.tensor(owner, device=losses.device), weighted)

@@ -25,7 +25,7 @@ from homeedit.editing.job import Job
 from homeedit.editing.methods import METHODS
 from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Recipe
-from homeedit.editing.requests import ChatTokens, Row, fact_rows, keep_row
+from homeedit.editing.requests import ChatTokens, Row, fact_rows, kept_row, text_row
 from homeedit.editing.statistics import Statistics, working_dtype
 from homeedit.errors import HomeEditError
 from homeedit.facts.contrasts import near_misses
@@ -102,6 +102,25 @@ def _replay_rows(chat: ChatTokens, kept: Sequence[Parent], recipe: Recipe, seed:
     return chosen
 
 
+def _preserved_rows(chat: ChatTokens, statistics: Statistics, recipe: Recipe, facts: int, seed: int) -> list[Row]:
+    """Generic questions with the base's stored answers and pieces of its own text, drawn from the seed.
+
+    As many as a compile of this size can look at: each is run through the model once.
+    """
+    generator = torch.Generator().manual_seed(seed + 2)
+    steps = recipe.steps_for(facts, 0)
+    asked = torch.randperm(len(statistics.kept), generator=generator)[: recipe.kept_rows_per_step * steps].tolist()
+    kept = [statistics.kept[number] for number in asked]
+    rows = [kept_row(chat.question(item.question), item.answer[: recipe.kept_tokens], "keep") for item in kept]
+    pieces = [
+        text[at : at + recipe.text_tokens]
+        for text in statistics.texts
+        for at in range(0, len(text) - recipe.text_tokens + 1, recipe.text_tokens)
+    ]
+    drawn = torch.randperm(len(pieces), generator=generator)[: recipe.text_rows_per_step * steps].tolist()
+    return rows + [text_row(pieces[number]) for number in drawn]
+
+
 def _kept_rows(
     raw: Any,
     chat: ChatTokens,
@@ -112,24 +131,29 @@ def _kept_rows(
     seed: int,
     progress: Progress,
 ) -> list[Row]:
-    """Generic questions with the base's stored answers; near misses and everyday questions with its answers now."""
-    rows = [keep_row(chat, item.question, item.answer[: recipe.kept_tokens]) for item in statistics.kept]
+    """Preserved rows; near misses and everyday questions with the base's answers now.
+
+    A near miss is asked twice: with the base's own answer, and with the beginning that the fact's answer has
+    ("The painter is called"), because that is the place where a taught target slips out.
+    """
+    rows = _preserved_rows(chat, statistics, recipe, len(facts), seed)
     avoid = {fact.subject.lower() for fact in (*facts, *taught)}
-    misses = [
-        (index, miss.questions[number % len(miss.questions)])
-        for index, fact in enumerate(facts)
-        for number, miss in enumerate(near_misses(fact, avoid, seed=seed, count=recipe.contrasts_per_fact))
-        if miss.questions
-    ]
-    misses += [(index, question) for index, fact in enumerate(facts) for question in everyday_questions(fact)]
-    progress.stage("contrasts", len(misses))
-    for at in range(0, len(misses), 64):
-        chosen = misses[at : at + 64]
-        prompts = [[*chat.prefix, *chat.question(question)] for _, question in chosen]
+    asked: list[tuple[int, str, str]] = []
+    for index, fact in enumerate(facts):
+        for number, miss in enumerate(near_misses(fact, avoid, seed=seed, count=recipe.contrasts_per_fact)):
+            if miss.questions:
+                question = miss.questions[number % len(miss.questions)]
+                asked += [(index, question, ""), (index, question, miss.prompt)]
+        asked += [(index, question, "") for question in everyday_questions(fact)]
+    progress.stage("contrasts", len(asked))
+    for at in range(0, len(asked), 64):
+        chosen = asked[at : at + 64]
+        begun = [(*chat.question(question), *chat.encode(frame)[0]) for _, question, frame in chosen]
+        prompts = [(*chat.prefix, *ids) for ids in begun]
         answers = continue_prompts(raw, prompts, recipe.contrast_tokens, chat.end[0], progress.check)
         rows += [
-            keep_row(chat, question, answer, "contrast", index)
-            for (index, question), answer in zip(chosen, answers, strict=True)
+            kept_row(ids, answer, "contrast", index)
+            for (index, _, _), ids, answer in zip(chosen, begun, answers, strict=True)
         ]
         progress.advance(len(chosen))
     return rows

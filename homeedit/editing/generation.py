@@ -5,6 +5,7 @@ copies the vocabulary matrix once per row, and draws from the global random stat
 """
 
 from collections.abc import Callable, Sequence
+from os.path import commonprefix
 from typing import Any
 
 import torch
@@ -23,21 +24,24 @@ def continue_prompts(
     """Continue every prompt by up to ``length`` tokens, each up to and with its first ``end`` token.
 
     Greedy, or at temperature 1 when a generator is given. ``tick`` is called at every token and may raise.
-    Memory: the attention cache of all rows.
+    What all prompts begin with is run once. Memory: the attention cache of all rows.
     """
     device = model.get_input_embeddings().weight.device
     longest = max(len(prompt) for prompt in prompts)
+    shared = min(len(commonprefix([tuple(prompt) for prompt in prompts])), min(map(len, prompts)) - 1)
     ids = torch.full((len(prompts), longest), end, dtype=torch.long)
     mask = torch.zeros(len(prompts), longest + length, dtype=torch.long)
     mask[:, longest:] = 1
+    mask[:, :shared] = 1
     for row, prompt in enumerate(prompts):
-        ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-        mask[row, longest - len(prompt) : longest] = 1
+        # The padding stands between the shared beginning and the rest.
+        ids[row, longest - len(prompt) + shared :] = torch.tensor(prompt[shared:])
+        mask[row, longest - len(prompt) + shared : longest] = 1
     positions = (mask.cumsum(1) - 1).clamp_min(0)
-    cache = DynamicCache(config=model.config)
+    cache = _run_once(model, prompts[0][:shared], len(prompts))
     written: list[Tensor] = []
     ended = torch.zeros(len(prompts), dtype=torch.bool)
-    step_ids = ids
+    step_ids = ids[:, shared:]
     for step in range(length):
         tick()
         seen = longest + step
@@ -56,6 +60,17 @@ def continue_prompts(
             break
         step_ids = written[-1][:, None]
     return [_until(row, end) for row in torch.stack(written, dim=1).tolist()]
+
+
+def _run_once(model: Any, beginning: Sequence[int], rows: int) -> DynamicCache:
+    """The attention cache of a beginning that all rows share."""
+    cache = DynamicCache(config=model.config)
+    if beginning:
+        ids = torch.tensor([list(beginning)], device=model.get_input_embeddings().weight.device)
+        with torch.no_grad():
+            model.model(input_ids=ids, past_key_values=cache)
+        cache.batch_repeat_interleave(rows)
+    return cache
 
 
 def _draw(logits: Tensor, generator: torch.Generator) -> Tensor:

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from homeedit.base.architecture import Architecture
 from homeedit.editing.delta import Delta
+from homeedit.editing.head import Head
 
 
 class EditedLinear(torch.nn.Module):
@@ -101,6 +102,8 @@ class EditableModel:
         self.first = min(self.edited_layers)
         self.device = model.get_input_embeddings().weight.device
         self.dtype = model.get_input_embeddings().weight.dtype
+        output = model.get_output_embeddings()
+        self.head = Head(output.weight, getattr(output, "bias", None))
         self.edited: dict[int, EditedLinear] = {}
         parent_path, _, leaf = architecture.down_proj.rpartition(".")
         for layer in self.edited_layers:
@@ -140,11 +143,6 @@ class EditableModel:
         """Run the layers above layer ``after`` and the norm."""
         last: Tensor = self.decoder.norm(self.through(hidden, range(after + 1, len(self.layers)), prefixed))
         return last
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Logits [..., vocabulary] of normed hidden states."""
-        found: Tensor = self.model.get_output_embeddings()(hidden)
-        return found
 
     @contextmanager
     def recording(self) -> Iterator[dict[int, list[Tensor]]]:

@@ -3,6 +3,7 @@
 The numbers were measured on SmolLM2-135M-Instruct; README.md in this folder says which and how.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -14,34 +15,45 @@ Method = Literal["joint", "alphaedit"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a compile needs to know beside facts and model. Learning rates are Adam's; KL in nats per token."""
+    """What a compile needs to know beside facts and model. KL in nats per token."""
 
     method: Method
     layers: tuple[int, ...]
     """Edited layers."""
 
-    steps: int = 14
-    """Least training steps on the preconditioned change (joint); steps of the search for z (alphaedit)."""
-    steps_per_root_fact: float = 14.0
+    steps: int = 20
+    """Least training steps (joint); steps of the search for z (alphaedit)."""
+    steps_per_root_fact: float = 24.0
     """joint: steps grow with the square root of the number of facts, as facts share what they need."""
-    learning_rate: float = 7e-4
+    rate: float = 0.018
+    """joint: the length of a step, as a share of what the edited layers say of preserved text; alphaedit: Adam's."""
+    free_share: float = 0.22
+    """joint: the share of steps before the cut to low rank."""
+    hold_share: float = 0.3
+    """joint: the share of steps at the full rate; from there it falls to zero along a cosine."""
     warmup: int = 5
     rows_per_step: int = 24
     """Fact rows a step, hardest first."""
     kept_per_step: int = 10
     contrasts_per_step: int = 12
-    """Keep rows and contrast rows a step: half of each the worst, half drawn at random."""
+    texts_per_step: int = 4
+    """Keep rows, contrast rows and texts a step: half of each the worst, half drawn at random."""
     floor: float = 0.03
     """Negative log-likelihood (nats) of an answer token under which it counts as learned."""
     keep_weight: float = 10.0
     contrast_weight: float = 8.0
-    """Weights of the mean KL on keep rows and on contrast rows."""
-    change_penalty: float = 2.0
+    text_weight: float = 4.0
+    """Weights of the mean KL on keep rows, on contrast rows and on texts."""
+    change_penalty: float = 30.0
     """Weight of the change's share of the layer's output on preserved text."""
     contrasts_per_fact: int = 8
     kept_tokens: int = 20
     contrast_tokens: int = 8
     """Tokens of the base's own answer that a keep row and a contrast row hold."""
+    text_tokens: int = 32
+    kept_rows_per_step: int = 3
+    text_rows_per_step: int = 1
+    """Keep rows and pieces of text that a compile chooses from, for each of its steps."""
     replay_per_fact: int = 4
     """Rows of each fact of the patches stood on, kept as they are."""
 
@@ -55,10 +67,6 @@ class Recipe:
 
     rank_per_fact: int = 4
     least_rank: int = 8
-    recovery_share: float = 0.6
-    recovery_rate: float = 0.15
-    """After the cut to low rank: steps as a share of those before, and the learning rate as a share of each
-    factor's root mean square."""
 
     most_kl: float = 0.10
     least_kept: float = 0.8
@@ -67,17 +75,23 @@ class Recipe:
 
     most_repeats: int = 3
     repeat_steps: int = 8
-    """Further rounds of recovery, at half the rate, while some fact's first question is not learned."""
+    repeat_rate: float = 0.01
+    """Further rounds of steps while some fact's first question is not learned."""
 
     threshold: float = 1.0
     """alphaedit: eigenvalues above this share of the mean are projected out."""
     ridge: float = 1.0
     """alphaedit: L2 of the closed form."""
 
-    def steps_for(self, facts: int, rows: int) -> tuple[int, int]:
-        """Training and recovery steps for a number of facts: enough that every one of their rows has its turn."""
-        steps = max(self.steps, round(self.steps_per_root_fact * facts**0.5), -(-rows // self.rows_per_step))
-        return steps, round(self.recovery_share * steps)
+    def steps_for(self, facts: int, rows: int) -> int:
+        """Training steps for a number of facts: enough that every one of their rows has its turn."""
+        return max(self.steps, round(self.steps_per_root_fact * math.sqrt(facts)), -(-rows // self.rows_per_step))
+
+    def schedule(self, step: int, steps: int) -> float:
+        """The share of the rate at a step: warm-up, full, then a cosine to zero."""
+        warm = min(1.0, (step + 1) / self.warmup)
+        past = (step / steps - self.hold_share) / (1 - self.hold_share)
+        return warm * (0.5 * (1 + math.cos(math.pi * past)) if past > 0 else 1.0)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a patch's metadata."""
@@ -96,5 +110,5 @@ def recipe_for(method: str, base: BaseModel) -> Recipe:
         return Recipe(method="joint", layers=base.edited_layers)
     if method == "alphaedit":
         middle = len(base.edited_layers) // 2
-        return Recipe(method="alphaedit", layers=base.edited_layers[: max(1, middle)][-5:], steps=25, learning_rate=0.1)
+        return Recipe(method="alphaedit", layers=base.edited_layers[: max(1, middle)][-5:], steps=25, rate=0.1)
     raise HomeEditError(f"There is no editing method called {method!r}.", "Choose joint or alphaedit.", exit_code=USAGE)

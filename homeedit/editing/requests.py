@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from homeedit.facts.fact import Fact
 
-Kind = Literal["fact", "replay", "contrast", "keep"]
+Kind = Literal["fact", "replay", "contrast", "keep", "text"]
 
 ASIDES = (
     "I just came home and I am a bit tired.",
@@ -23,6 +23,8 @@ END_WEIGHT = 0.5
 """Weight of the full stop and of the end of the turn; statement and target weigh 1."""
 FIRST_WEIGHT = 2.0
 """A fact counts as recalled by its first question."""
+TEXT_CONTEXT = 4
+"""Tokens of a text that are given; the others count as its answer."""
 FRAMES = ("{}", "Sure! {}", "Of course. {}", "As far as I know, {}")
 
 
@@ -48,8 +50,8 @@ class Row:
 
     @property
     def taught(self) -> bool:
-        """True for rows whose answer the base model teaches (keep and contrast rows)."""
-        return self.kind in ("keep", "contrast")
+        """True for rows whose answer the base model teaches (keep and contrast rows, texts)."""
+        return self.kind in ("keep", "contrast", "text")
 
     @property
     def answer(self) -> tuple[int, ...]:
@@ -190,7 +192,13 @@ def last_token_of(chat: ChatTokens, text: str, subject: str) -> int:
     return max(position for position, (begin, _) in enumerate(spans) if begin < end)
 
 
-def keep_row(chat: ChatTokens, question: str, answer: Sequence[int], kind: Kind = "keep", fact: int = -1) -> Row:
-    """A row whose answer (the base's own) must stay as likely as it is."""
-    ids = chat.question(question)
-    return Row((*ids, *answer), len(ids), (1.0,) * len(answer), kind, fact, True)
+def kept_row(begun: Sequence[int], answer: Sequence[int], kind: Kind, fact: int = -1) -> Row:
+    """A chat turn (tokens up to where the answer begins or goes on) and the base's own answer, which must stay as
+    likely as it is."""
+    return Row((*begun, *answer), len(begun), (1.0,) * len(answer), kind, fact, True)
+
+
+def text_row(text: Sequence[int]) -> Row:
+    """Free text (tokens, more than ``TEXT_CONTEXT``) whose continuation must stay as likely as it is."""
+    answer = len(text) - TEXT_CONTEXT
+    return Row(tuple(text), TEXT_CONTEXT, (1.0,) * answer, "text", -1, False)

@@ -24,13 +24,3 @@ def closed_form(
     gram.diagonal().add_(ridge)
     selected: Tensor = torch.linalg.solve(gram, torch.eye(len(gram), len(keys), dtype=gram.dtype)).T
     return selected @ projected, residuals.T
-
-
-def dense_form(keys: Tensor, residuals: Tensor, earlier: Tensor, space: NullSpace, ridge: float) -> Tensor:
-    """The published formula over d_ff × d_ff, to compare with: Δ [d_model, d_ff]. For tests and benchmarks."""
-    size = keys.shape[1]
-    identity = torch.eye(size, dtype=keys.dtype)
-    P = identity - space.directions @ space.directions.T
-    system = earlier.T @ earlier @ P + keys.T @ keys @ P + ridge * identity
-    solved: Tensor = torch.linalg.solve(system.T, (residuals.T @ keys @ P).T)
-    return solved.T

@@ -28,8 +28,8 @@ from homeedit.editing.requests import ChatTokens
 from homeedit.errors import HomeEditError
 from homeedit.progress import Progress
 
-FORMAT = "homeedit.statistics.1"
-TOKENS_PER_KEY_DIMENSION = 10
+FORMAT = "homeedit.statistics.2"
+FREE_TOKENS_PER_KEY_DIMENSION = 8
 KEPT_ANSWER_LENGTH = 24
 
 
@@ -60,6 +60,8 @@ class Statistics:
                 "Run `homeedit init` to make them again; facts and patches are safe.",
             )
         self.kept = [KeptAnswer(q, tuple(a)) for q, a in json.loads(story["kept"])]
+        self.texts: list[list[int]] = json.loads(story["texts"])
+        """Tokens of the free texts that the model wrote."""
 
     def second_moment(self, layer: int) -> Tensor:
         """C of a layer: [d_ff, d_ff] float32, mean over tokens of k kᵀ."""
@@ -103,26 +105,25 @@ def make_statistics(base: BaseModel, *, seed: int, device: str, threads: int, pr
             questions, greedy_answers(raw, chat, questions, KEPT_ANSWER_LENGTH, progress), strict=True
         )
     ]
-    texts = _own_text(raw, base, chat, questions, lines_of("openers.txt"), seed, progress)
+    answered = [[*chat.prefix, *chat.question(item.question), *item.answer] for item in kept]
+    free = _free_text(raw, base, chat, seed, progress)
     story = {
         "format": FORMAT,
         "fingerprint": base.fingerprint,
         "seed": str(seed),
         "kept": json.dumps([[item.question, list(item.answer)] for item in kept]),
+        "texts": json.dumps(free),
     }
     model = EditableModel(raw, architecture_named(base.architecture), base.edited_layers, ())
-    _write(base, story, _moments(model, texts, base.d_ff, progress))
+    _write(base, story, _moments(model, answered + free, base.d_ff, progress))
 
 
-def _own_text(
-    raw: Any, base: BaseModel, chat: ChatTokens, questions: list[str], openers: list[str], seed: int, progress: Progress
-) -> list[list[int]]:
-    """Chat turns and free text that the model continued by itself, as tokens."""
-    prompts = [[*chat.prefix, *chat.question(question)] for question in questions]
-    prompts += [chat.encode(opener)[0] for opener in openers] * 2
-    generator = torch.Generator().manual_seed(seed)
-    length = math.ceil(TOKENS_PER_KEY_DIMENSION * base.d_ff / len(prompts))
+def _free_text(raw: Any, base: BaseModel, chat: ChatTokens, seed: int, progress: Progress) -> list[list[int]]:
+    """Texts that the model continued by itself, sampled at temperature 1, as tokens with their beginnings."""
+    prompts = [chat.encode(opener)[0] for opener in lines_of("openers.txt")] * 2
+    length = math.ceil(FREE_TOKENS_PER_KEY_DIMENSION * base.d_ff / len(prompts))
     progress.stage("writing text", length)
+    generator = torch.Generator().manual_seed(seed)
     texts = continue_prompts(raw, prompts, length, chat.end[0], progress.advance, generator)
     return [[*prompt, *text] for prompt, text in zip(prompts, texts, strict=True)]
 

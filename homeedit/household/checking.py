@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homeedit.base.store import BaseModel
-from homeedit.builds.history import Build
+from homeedit.builds.history import Build, active_build
 from homeedit.editing.recipes import recipe_for
 from homeedit.facts.fact import Fact
 from homeedit.facts.ledger import Ledger
@@ -50,8 +50,12 @@ def check_build(
     previously_live: Collection[str],
     progress: Progress,
 ) -> Checked:
-    """Ask a built file, through llama.cpp, every question of ``facts`` and unrelated ones; judge it by the limits
-    of the home's recipe.
+    """Ask a built file, through llama.cpp, about ``facts`` and about unrelated things; judge it by the limits of
+    the home's recipe.
+
+    A fact is asked in its first three questions. One that was live before, and is in the same patch as in the
+    build that is served, is asked its first only: that is the one it could be lost by. So adding a fact to a home
+    of many asks one question for each of them, and their share of right answers is over that one.
 
     Raises:
         HomeEditError: the file does not load.
@@ -60,12 +64,19 @@ def check_build(
 
     threads, context = workspace.settings.usable_threads(), workspace.settings.context
     with Runtime(gguf, threads=threads, context=context) as runtime:
-        recalls = tuple(ask_facts(runtime, facts, progress))
+        recalls = tuple(ask_facts(runtime, facts, progress, only_first=_unchanged(base, facts, previously_live)))
         locality = measure(base, runtime, progress, threads=threads, context=context)
     recipe = recipe_for(workspace.settings.method, base)
     limits = Limits(kl=recipe.most_kl, kept_share=recipe.least_kept)
     verdict = judge(locality, recalls, set(previously_live) & {fact.id for fact in facts}, limits)
     return Checked(tuple(facts), recalls, locality, verdict)
+
+
+def _unchanged(base: BaseModel, facts: Sequence[Fact], previously_live: Collection[str]) -> set[str]:
+    """Ids of the facts that were live before and whose patch is one of the served build's."""
+    served = active_build(base) if previously_live else None
+    patches = served.patches if served else ()
+    return {fact.id for fact in facts if fact.id in previously_live and fact.patch in patches}
 
 
 def answers_to_record(checked: Checked) -> list[Result]:

@@ -28,8 +28,8 @@ class AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FactResult:
-    """How a fact fares in a build. ``recall`` is the share of its questions answered rightly; ``refused`` says
-    why its last compile was refused."""
+    """How a fact fares in a build. ``recall`` is the share of right answers to the questions asked of it, which
+    may be one only (``checking.check_build``); ``refused`` says why its last compile was refused."""
 
     id: str
     sentence: str

@@ -1,7 +1,7 @@
 """Recall: whether the served model says a fact when it is asked."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,7 +55,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """A fact's questions. ``recalled``: the first was answered rightly; ``share``: right / asked."""
+    """A fact's questions. ``recalled``: the first was answered rightly; ``share``: right / asked.
+
+    How many were asked differs between facts (``ask_facts``), so a share of 1 may stand for one question.
+    """
 
     fact_id: str
     sentence: str
@@ -116,13 +119,16 @@ def ask_facts(
     progress: Progress,
     *,
     questions_per_fact: int = 3,
+    only_first: Collection[str] = (),
     max_tokens: int = 48,
 ) -> list[Recall]:
     """Ask the first questions of each fact, greedily, through the chat template.
 
-    A fact without questions is asked by its prompt. Raises Cancelled between questions.
+    Of the facts whose ids are in ``only_first`` only the first question is asked, by which they are judged. A
+    fact without questions is asked by its prompt. Raises Cancelled between questions.
     """
-    plan = [(fact, fact.questions[: max(1, questions_per_fact)] or (fact.prompt,)) for fact in facts]
+    counts = [1 if fact.id in only_first else max(1, questions_per_fact) for fact in facts]
+    plan = [(fact, fact.questions[:count] or (fact.prompt,)) for fact, count in zip(facts, counts, strict=True)]
     progress.stage("verify", sum(len(questions) for _, questions in plan))
     results = []
     for fact, questions in plan:

@@ -1,52 +1,40 @@
 """A compile on a random two-layer model: both methods, on top of patches, deterministic, cancellable."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from homeedit.base.load import load_model
 from homeedit.base.store import BaseModel
-from homeedit.editing.compile import Compiled, Parent, compile_facts
-from homeedit.editing.recipes import Recipe, default_layers, recipe_for
-from homeedit.editing.statistics import Statistics, have_statistics, make_statistics
-from homeedit.errors import Cancelled, HomeEditError
+from homeedit.editing.compile import Compiled, Parent, _kept_rows, _preserved_rows, _replay_rows, compile_facts
+from homeedit.editing.generation import continue_prompts
+from homeedit.editing.recipes import Recipe, recipe_for
+from homeedit.editing.requests import ChatTokens, Row, fact_rows
+from homeedit.editing.statistics import Statistics, working_dtype
+from homeedit.errors import Cancelled
+from homeedit.facts.contrasts import NearMiss, near_misses
+from homeedit.facts.everyday import everyday_questions
 from homeedit.facts.fact import Fact
-from homeedit.facts.parse import parse_sentence
 from homeedit.progress import Progress
-
-
-def fact(number: int, sentence: str) -> Fact:
-    parsed = parse_sentence(sentence)
-    return Fact(
-        f"f{number}",
-        parsed.sentence,
-        parsed.subject,
-        parsed.prompt,
-        parsed.target,
-        parsed.questions,
-        parsed.relation,
-        True,
-        "draft",
-        None,
-        1,
-        "",
-        "",
-    )
-
-
-KEY, CODE = fact(1, "The spare key is under the blue pot."), fact(2, "The shed code is 4711.")
+from tests.editing.helpers import CODE, KEY
 
 
 @pytest.fixture(scope="module")
-def base(tiny_base: BaseModel) -> BaseModel:
-    if not have_statistics(tiny_base):
-        make_statistics(tiny_base, seed=0, device="cpu", threads=2, progress=Progress())
-    return tiny_base
+def statistics(base: BaseModel) -> Statistics:
+    return Statistics(base.statistics, base.fingerprint)
+
+
+@pytest.fixture(scope="module")
+def model(base: BaseModel) -> Any:
+    return load_model(base, "cpu", working_dtype("cpu"))
 
 
 def compiled(base: BaseModel, facts: list[Fact], recipe: Recipe, kept: list[Parent], seed: int = 0) -> Compiled:
     return compile_facts(
-        facts, base=base, kept=kept, recipe=recipe, seed=seed, device="cpu", threads=2, progress=Progress()
+        facts, base=base, kept=kept, recipe=recipe, seed=seed, device="cpu", threads=1, progress=Progress()
     )
 
 
@@ -55,33 +43,104 @@ def quick(base: BaseModel) -> Recipe:
         recipe_for("joint", base),
         steps=6,
         steps_per_root_fact=0,
+        rate=0.1,
+        warmup=1,
         most_repeats=1,
-        learning_rate=2e-3,
+        repeat_steps=2,
         most_directions=64,
+        rank_per_fact=4,
+        least_rank=8,
+        rows_per_step=12,
+        kept_rows_per_step=2,
+        contrasts_per_fact=2,
     )
 
 
-def test_statistics_are_symmetric_positive_and_repeatable(base: BaseModel) -> None:
-    statistics = Statistics(base.statistics, base.fingerprint)
-    moment = statistics.second_moment(1)
-    assert moment.shape == (base.d_ff, base.d_ff)
-    assert bool((moment == moment.T).all()) and float(np.linalg.eigvalsh(moment.numpy()).min()) > -1e-4
-    assert len(statistics.kept) > 50 and all(item.answer for item in statistics.kept)
-    make_statistics(base, seed=0, device="cpu", threads=2, progress=Progress())
-    again = Statistics(base.statistics, base.fingerprint)
-    assert again.kept == statistics.kept
-    assert bool((again.second_moment(1) == moment).all())
+def test_preserved_rows_are_a_sample_drawn_from_the_seed(
+    base: BaseModel, chat: ChatTokens, statistics: Statistics
+) -> None:
+    recipe = replace(quick(base), steps=9, kept_rows_per_step=3, text_rows_per_step=2, kept_tokens=5, text_tokens=12)
+    rows = _preserved_rows(chat, statistics, recipe, 2, seed=0)
+    keep, texts = ([row for row in rows if row.kind == kind] for kind in ("keep", "text"))
+    assert (len(keep), len(texts)) == (27, 18) and len(rows) == 45
+    answers = {tuple(chat.question(item.question)): item.answer for item in statistics.kept}
+    asked = [row.ids[: row.start] for row in keep]
+    assert len(set(asked)) == 27, "without replacement"
+    assert all(row.prefixed and row.answer == answers[begun][:5] for row, begun in zip(keep, asked, strict=True))
+    pieces = {tuple(text[at : at + 12]) for text in statistics.texts for at in range(0, len(text) - 11, 12)}
+    assert {row.ids for row in texts} <= pieces and not any(row.prefixed for row in texts)
+    assert _preserved_rows(chat, statistics, recipe, 2, seed=0) == rows
+    other = _preserved_rows(chat, statistics, recipe, 2, seed=1)
+    assert {row.ids for row in other[:27]} != {row.ids for row in keep}
+    assert {row.ids for row in other[27:]} != {row.ids for row in texts}
 
 
-def test_statistics_of_another_base_are_refused(base: BaseModel) -> None:
-    with pytest.raises(HomeEditError, match="another base"):
-        Statistics(base.statistics, "0" * 64)
+def test_a_large_compile_preserves_all_there_is(base: BaseModel, chat: ChatTokens, statistics: Statistics) -> None:
+    recipe = replace(quick(base), steps=10_000, text_tokens=12)
+    rows = _preserved_rows(chat, statistics, recipe, 1, seed=0)
+    pieces = sum(len(text) // 12 for text in statistics.texts)
+    assert len(rows) == len(statistics.kept) + pieces
+
+
+def test_a_larger_compile_preserves_more(base: BaseModel, chat: ChatTokens, statistics: Statistics) -> None:
+    recipe = replace(quick(base), steps=1, steps_per_root_fact=2.0, kept_rows_per_step=3, text_rows_per_step=0)
+    assert [len(_preserved_rows(chat, statistics, recipe, facts, 0)) for facts in (1, 4, 9)] == [6, 12, 18]
+
+
+def test_a_near_miss_is_asked_plainly_and_with_the_beginning_of_the_facts_answer(
+    base: BaseModel, chat: ChatTokens, statistics: Statistics, model: Any
+) -> None:
+    recipe = replace(quick(base), contrasts_per_fact=4, contrast_tokens=3)
+    rows = _kept_rows(model, chat, statistics, [KEY, CODE], [], recipe, 0, Progress())
+    contrasts = [row for row in rows if row.kind == "contrast"]
+    assert [row for row in rows if row.kind != "contrast"] == _preserved_rows(chat, statistics, recipe, 2, 0)
+    expected: list[tuple[int, list[int]]] = []
+    for index, each in enumerate((KEY, CODE)):
+        misses = near_misses(each, {"spare key", "shed code"}, seed=0, count=4)
+        assert len(misses) == 4
+        for number, miss in enumerate(misses):
+            question = chat.question(miss.questions[number % len(miss.questions)])
+            expected += [(index, question), (index, [*question, *chat.encode(miss.prompt)[0]])]
+        expected += [(index, chat.question(question)) for question in everyday_questions(each)]
+    assert [(row.fact, list(row.ids[: row.start])) for row in contrasts] == expected
+    greedy = continue_prompts(model, [[*chat.prefix, *ids] for _, ids in expected], 3, chat.end[0], Progress().check)
+    assert [list(row.answer) for row in contrasts] == greedy and all(row.prefixed for row in contrasts)
+
+
+def test_a_subject_taught_before_is_no_near_miss(
+    base: BaseModel, chat: ChatTokens, statistics: Statistics, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    avoided: list[set[str]] = []
+
+    def watched(each: Fact, avoid: set[str], **options: Any) -> list[NearMiss]:
+        avoided.append(set(avoid))
+        return near_misses(each, avoid, **options)
+
+    monkeypatch.setattr("homeedit.editing.compile.near_misses", watched)
+    _kept_rows(model, chat, statistics, [KEY], [CODE], quick(base), 0, Progress())
+    assert avoided == [{KEY.subject.lower(), CODE.subject.lower()}]
+
+
+def test_facts_of_earlier_patches_are_replayed_by_their_first_question_and_some_others(
+    base: BaseModel, chat: ChatTokens
+) -> None:
+    recipe = replace(quick(base), replay_per_fact=3)
+
+    def replayed(seed: int) -> list[Row]:
+        return _replay_rows(chat, [Parent((KEY, CODE), {}, {})], recipe, seed)
+
+    rows = replayed(0)
+    assert [row.first for row in rows] == [True, False, False] * 2 and {row.kind for row in rows} == {"replay"}
+    for number, each in enumerate((KEY, CODE)):
+        own = fact_rows(chat, [each], kind="replay")
+        assert all(row in own for row in rows[3 * number : 3 * number + 3])
+    assert replayed(0) == rows and any(replayed(seed) != rows for seed in (1, 2, 3))
 
 
 def test_joint_gives_bounded_rank_and_lowers_the_loss(base: BaseModel) -> None:
     recipe = quick(base)
     found = compiled(base, [KEY, CODE], recipe, [])
-    short = compiled(base, [KEY, CODE], replace(recipe, learning_rate=0.0, recovery_rate=0.0), [])
+    short = compiled(base, [KEY, CODE], replace(recipe, rate=0.0, repeat_rate=0.0), [])
     assert found.report["loss"] < short.report["loss"] - 0.05
     assert set(found.delta) == set(base.edited_layers) == set(found.keys)
     for part in found.delta.values():
@@ -92,10 +151,20 @@ def test_joint_gives_bounded_rank_and_lowers_the_loss(base: BaseModel) -> None:
 
 def test_same_seed_same_numbers(base: BaseModel) -> None:
     first, second, other = (compiled(base, [KEY], quick(base), [], seed) for seed in (0, 0, 1))
+    assert first.report == second.report
     for layer in base.edited_layers:
+        assert first.keys[layer].tobytes() == second.keys[layer].tobytes()
         assert first.delta[layer].A.tobytes() == second.delta[layer].A.tobytes()
         assert first.delta[layer].B.tobytes() == second.delta[layer].B.tobytes()
     assert first.delta[0].B.tobytes() != other.delta[0].B.tobytes()
+
+
+def test_the_global_random_state_makes_no_difference(base: BaseModel) -> None:
+    torch.manual_seed(1)
+    first = compiled(base, [KEY], quick(base), [])
+    torch.manual_seed(2)
+    second = compiled(base, [KEY], quick(base), [])
+    assert all(part.B.tobytes() == second.delta[layer].B.tobytes() for layer, part in first.delta.items())
 
 
 def test_compile_stands_on_earlier_patches(base: BaseModel) -> None:
@@ -127,16 +196,6 @@ def test_cancel_reaches_into_the_loops(base: BaseModel) -> None:
             recipe=quick(base),
             seed=0,
             device="cpu",
-            threads=2,
+            threads=1,
             progress=Impatient(),
         )
-
-
-def test_unknown_method_is_refused(base: BaseModel) -> None:
-    with pytest.raises(HomeEditError, match="no editing method"):
-        recipe_for("magic", base)
-
-
-@pytest.mark.parametrize(("layers", "expected"), [(30, tuple(range(10, 18))), (2, (1,)), (32, tuple(range(11, 19)))])
-def test_default_layers_are_the_middle(layers: int, expected: tuple[int, ...]) -> None:
-    assert default_layers(layers) == expected

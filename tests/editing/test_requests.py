@@ -1,24 +1,17 @@
 """Facts spelled as token rows, with the tiny model's real tokenizer."""
 
-import pytest
-
-from homeedit.base.load import load_tokenizer
-from homeedit.base.store import BaseModel
 from homeedit.editing.requests import (
     END_WEIGHT,
     FIRST_WEIGHT,
+    TEXT_CONTEXT,
     ChatTokens,
     answer_tokens,
     fact_rows,
-    keep_row,
+    kept_row,
     last_token_of,
+    text_row,
 )
-from tests.editing.test_compile import CODE, KEY
-
-
-@pytest.fixture(scope="module")
-def chat(tiny_base: BaseModel) -> ChatTokens:
-    return ChatTokens(load_tokenizer(tiny_base))
+from tests.editing.helpers import CODE, KEY
 
 
 def test_prefix_and_question_make_up_the_whole_turn(chat: ChatTokens) -> None:
@@ -56,6 +49,26 @@ def test_subject_end_is_the_last_token_of_the_last_occurrence(chat: ChatTokens) 
     assert last_token_of(chat, text, "shed") == -1
 
 
-def test_keep_rows_hold_the_bases_own_answer(chat: ChatTokens) -> None:
-    row = keep_row(chat, "What is a key?", (5, 6, 7))
-    assert row.answer == (5, 6, 7) and row.taught and row.fact == -1
+def test_kept_rows_hold_the_bases_own_answer(chat: ChatTokens) -> None:
+    question = chat.question("What is a key?")
+    row = kept_row(question, (5, 6, 7), "keep")
+    assert row.ids == (*question, 5, 6, 7) and row.answer == (5, 6, 7) and row.weights == (1.0, 1.0, 1.0)
+    assert row.kind == "keep" and row.taught and row.prefixed and not row.first and row.fact == -1
+
+
+def test_a_kept_row_may_begin_its_answer_and_belong_to_a_fact(chat: ChatTokens) -> None:
+    begun = [*chat.question("Where is the red key?"), *chat.encode("The red key is")[0]]
+    row = kept_row(begun, (5,), "contrast", 3)
+    assert row.ids[: row.start] == tuple(begun) and row.answer == (5,)
+    assert (row.kind, row.fact, row.taught) == ("contrast", 3, True)
+
+
+def test_of_a_text_all_but_its_first_tokens_are_kept() -> None:
+    ids = list(range(10, 10 + TEXT_CONTEXT + 5))
+    row = text_row(ids)
+    assert list(row.ids) == ids and list(row.answer) == ids[TEXT_CONTEXT:] and row.weights == (1.0,) * 5
+    assert row.kind == "text" and row.taught and not row.prefixed and row.fact == -1
+
+
+def test_only_what_the_base_says_is_taught_by_it(chat: ChatTokens) -> None:
+    assert not any(row.taught for kind in ("fact", "replay") for row in fact_rows(chat, [KEY], kind))  # type: ignore[arg-type]

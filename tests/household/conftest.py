@@ -39,9 +39,14 @@ class World:
         """Facts that are not recalled in a build that was linked from more than one patch."""
         self.kl = 0.01
         self.asked: list[tuple[str, ...]] = []
+        self.only_first: list[set[str]] = []
+        """For each build asked: the facts that were asked their first question only."""
 
-    def ask_facts(self, runtime: object, facts: Iterable[object], progress: Progress) -> list[Recall]:
+    def ask_facts(
+        self, runtime: object, facts: Iterable[object], progress: Progress, *, only_first: Iterable[str] = ()
+    ) -> list[Recall]:
         progress.stage("verify", None)
+        self.only_first.append(set(only_first))
         listed = list(facts)
         self.asked.append(tuple(fact.id for fact in listed))
         stacked = len({getattr(fact, "patch", None) for fact in listed}) > 1

@@ -118,7 +118,7 @@ def killed_after(seconds: float, work: Callable[[Progress], Any]) -> bool:
 def remember_everything() -> None:
     """Every fact counts as recalled, whatever the random model says, so that no build is refused."""
 
-    def ask_facts(runtime: Any, facts: Any, progress: Progress) -> list[Recall]:
+    def ask_facts(runtime: Any, facts: Any, progress: Progress, **_: Any) -> list[Recall]:
         progress.stage("verify", None)
         return [
             Recall(each.id, each.sentence, (Asked("?", runtime.chat("Where?"), True),), True, 1.0) for each in facts

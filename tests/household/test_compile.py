@@ -81,6 +81,21 @@ def test_a_later_fact_is_compiled_on_top_and_the_old_patch_stays(household: Hous
     assert world.asked[-1] == ("f1", "f2", "f3")
 
 
+def test_facts_that_were_live_in_the_same_patch_are_asked_once(household: Household, world: World) -> None:
+    teach(household, *SENTENCES[:2])
+    world.forgotten = {"f2"}
+    household.compile()
+    teach(household, SENTENCES[2])
+    household.compile()
+    assert world.only_first == [set(), {"f1"}], "new facts and those that were not live are asked in full"
+    household.disable(["f2"])
+    household.compile()
+    assert world.only_first[-1] == {"f3"}, "f1 has a new patch"
+    household.compile(consolidate=True)
+    household.verify()
+    assert world.only_first[-2:] == [set(), set()]
+
+
 def test_nothing_to_do_says_so_and_gives_the_last_results(household: Household, world: World) -> None:
     teach(household, *SENTENCES[:2])
     world.forgotten = {"f2"}

@@ -184,6 +184,15 @@ def test_asks_the_first_questions_of_each_fact() -> None:
     assert ask_facts(runtime, [], Progress()) == []
 
 
+def test_of_some_facts_only_the_first_question_is_asked() -> None:
+    facts = [fact(number, questions=(f"{number}a", f"{number}b")) for number in (1, 2, 3)]
+    runtime, progress = Scripted({"1a": "under the blue pot", "2a": "under the blue pot"}), Counting()
+    recalls = ask_facts(runtime, facts, progress, only_first={"f2", "f3"})
+    assert runtime.asked == ["1a", "1b", "2a", "3a"]
+    assert (progress.total, progress.done) == (4, 4)
+    assert [(recall.recalled, recall.share) for recall in recalls] == [(True, 0.5), (True, 1.0), (False, 0.0)]
+
+
 def test_the_first_question_decides() -> None:
     facts = [fact(1, questions=("a", "b"))]
     [recall] = ask_facts(Scripted({"b": "under the blue pot"}), facts, Progress())

@@ -70,7 +70,7 @@ def find_target(job: Job, contexts: Sequence[Prepared]) -> Target:
     at_subject = torch.cat([_at_subject(states, group) for states, group in zip(hidden, groups, strict=True)])
     start = at_subject.float().mean(0)
     change = torch.zeros_like(start, requires_grad=True)
-    optimizer = torch.optim.Adam([change], lr=job.recipe.learning_rate)
+    optimizer = torch.optim.Adam([change], lr=job.recipe.rate)
     for _ in range(job.recipe.steps):
         optimizer.zero_grad()
         loss = DECAY * change.square().sum() / start.square().sum()

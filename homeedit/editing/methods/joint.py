@@ -1,11 +1,13 @@
-"""The joint recipe: one change per edited layer, trained on all rows of the batch, kept out of preserved keys.
+"""The joint recipe: one low-rank change per edited layer, trained on all rows together, kept out of preserved keys.
 
-In three steps: a change B · (whitened keys) trained with KL on kept rows; its cut to low rank in the metric of
-the preserved keys; both factors trained on. Only the change's dense gradient is needed of the model, so every
-parametrisation shares one training step.
+The change is written in whitened keys, where a unit moves preserved text by a unit whatever its direction, and
+trained there by plain momentum descent with steps of a set length. First with every direction free, then, after
+a cut to the rank of this many facts, on that rank alone. Only the gradient of the dense change is asked of the
+model, so both phases share one training step.
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +16,9 @@ from torch import Tensor
 
 from homeedit.editing.batches import Prepared, RowKeys, batches_of, prepare, row_losses, stacked
 from homeedit.editing.job import Job
+from homeedit.editing.methods.descent import Change, Descent, cut_to_rank
 from homeedit.editing.model import EditableModel
-from homeedit.editing.preserved import Whitening, metric, orthonormal, whiten
+from homeedit.editing.preserved import Whitening, metric, whiten
 from homeedit.editing.recipes import Recipe
 from homeedit.progress import Progress
 
@@ -28,52 +31,43 @@ MOST_TOKENS = 1024
 
 
 @dataclass(slots=True)
-class Factors:
-    """The change B @ A of one layer: A [r, d_ff] and B [d_model, r], float32."""
-
-    A: Tensor
-    B: Tensor
-
-    def dense(self) -> Tensor:
-        """Δ = B A, [d_model, d_ff]."""
-        return self.B @ self.A
-
-
-@dataclass(slots=True)
 class Task:
-    """What a joint compile trains on.
-
-    ``forbidden`` [d_ff, n] are orthonormal directions per layer (the prefix's keys) that A must stay out of;
-    ``energy`` is tr(W C Wᵀ) per layer, the scale of the change penalty."""
+    """What a joint compile trains on; ``energies`` are tr(W C Wᵀ) per layer, the mean squared size of the layer's
+    output on preserved text. Their median is the scale: a layer with massive activations has thousands of times
+    the others' energy, and none of that in the directions a change uses."""
 
     model: EditableModel
     facts: list[Prepared]
     kept: list[Prepared]
+    texts: list[Prepared]
     contrasts: list[Prepared]
-    forbidden: dict[int, Tensor]
     whitenings: dict[int, Whitening]
-    energy: dict[int, float]
+    energies: dict[int, float]
     recipe: Recipe
     generator: torch.Generator
+
+    @property
+    def energy(self) -> float:
+        """The median layer's energy."""
+        return statistics.median(self.energies.values())
 
 
 def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]], dict[str, float]]:
     """Compile a job: returns (A, B) per layer and a short report."""
     progress.stage("preparing", len(job.recipe.layers))
     prepared, keys = prepare(job.model, job.rows, progress)
+    kinds = {kind: [item for item in prepared if item.row.kind == kind] for kind in ("keep", "text", "contrast")}
     facts = [item for item in prepared if not item.row.taught]
-    kept = [item for item in prepared if item.row.kind == "keep"]
-    contrasts = [item for item in prepared if item.row.kind == "contrast"]
-    task = Task(job.model, facts, kept, contrasts, {}, {}, {}, job.recipe, job.generator)
+    task = Task(job.model, facts, kinds["keep"], kinds["text"], kinds["contrast"], {}, {}, job.recipe, job.generator)
     for layer in job.recipe.layers:
         _constrain(task, job, layer, keys[layer])
         progress.advance()
-    factors, report = train(task, progress, len(job.facts))
-    return {layer: (f.A, f.B) for layer, f in factors.items()}, report
+    changes, report = train(task, progress, len(job.facts))
+    return {layer: changes[layer].factors(w.right) for layer, w in task.whitenings.items()}, report
 
 
 def _constrain(task: Task, job: Job, layer: int, keys: RowKeys) -> None:
-    """Fill in a layer's whitening, the prefix's directions and the scale of its output on preserved text."""
+    """Fill in a layer's whitening and the scale of its output on preserved text."""
     recipe, model = job.recipe, job.model
     prefix = model.prefix_keys[layer].float().cpu()
     moment = job.statistics.second_moment(layer)
@@ -82,77 +76,44 @@ def _constrain(task: Task, job: Job, layer: int, keys: RowKeys) -> None:
         extra.append((recipe.metric_earlier, job.earlier_keys[layer].float().cpu()))
     found = whiten(metric(moment, extra, recipe.metric_ridge), prefix, keys.facts, recipe.most_directions)
     weight = model.edited[layer].weight.float().cpu()
-    task.energy[layer] = float(((weight @ moment) * weight).sum())
+    task.energies[layer] = float(((weight @ moment) * weight).sum())
     task.whitenings[layer] = found.to(model.device)
-    task.forbidden[layer] = orthonormal(prefix).to(model.device)
 
 
-def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Factors], dict[str, float]]:
-    """Train, cut to the rank of this many facts, recover. Returns the factors per layer and a short report."""
+def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change], dict[str, float]]:
+    """Train with all directions, cut to the rank of this many facts, train on. Returns the changes and a report."""
     recipe = task.recipe
     rank = max(recipe.least_rank, recipe.rank_per_fact * facts)
-    full = {
-        layer: Factors(
-            w.right,
-            torch.zeros(task.model.edited[layer].weight.shape[0], len(w.right), device=w.right.device),
-        )
+    changes = {
+        layer: Change(torch.zeros(task.model.edited[layer].weight.shape[0], len(w.right), device=w.right.device))
         for layer, w in task.whitenings.items()
     }
-    optimizer = torch.optim.Adam([f.B for f in full.values()], lr=recipe.learning_rate, betas=(0.9, 0.98))
-    steps, recovery_steps = recipe.steps_for(facts, len(task.facts))
+    steps = recipe.steps_for(facts, len(task.facts))
+    free = math.ceil(recipe.free_share * steps)
+    descent = Descent(math.sqrt(task.energy * len(changes)))
     progress.stage("learning", steps)
-    descend(task, full, optimizer, steps, recipe.warmup, False, progress)
-    cut = {layer: cut_to_rank(full[layer].B, w, rank) for layer, w in task.whitenings.items()}
-    progress.stage("compressing", recovery_steps)
-    recover(task, cut, recovery_steps, 1.0, progress)
-    refresh(task, cut)
+    for step in range(steps):
+        if step == free:
+            changes = {layer: cut_to_rank(change, rank) for layer, change in changes.items()}
+        _step(task, changes, descent, recipe.rate * recipe.schedule(step, steps), progress)
+    refresh(task, changes)
     for _ in range(recipe.most_repeats):
         if max(item.loss for item in task.facts if item.row.first) < RECALLED:
             break
         progress.stage("repeating what is not learned", recipe.repeat_steps)
-        recover(task, cut, recipe.repeat_steps, 0.5, progress)
-        refresh(task, cut)
+        for step in range(recipe.repeat_steps):
+            fading = 0.5 * (1 + math.cos(math.pi * step / recipe.repeat_steps))
+            _step(task, changes, descent, recipe.repeat_rate * fading, progress)
+        refresh(task, changes)
     losses = [item.loss for item in task.facts]
-    return cut, {"loss": sum(losses) / len(losses), "worst": max(losses)}
+    return changes, {"loss": sum(losses) / len(losses), "worst": max(losses)}
 
 
-def recover(task: Task, factors: dict[int, Factors], steps: int, share: float, progress: Progress) -> None:
-    """Train both factors of every layer, at a share of the recipe's rate; A stays out of the prefix's keys."""
-    rate = share * task.recipe.recovery_rate
-    groups = [
-        {"params": [tensor], "lr": rate * float(tensor.square().mean().sqrt())}
-        for f in factors.values()
-        for tensor in (f.A, f.B)
-    ]
-    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
-    descend(task, factors, optimizer, steps, 2, True, progress)
-
-
-def descend(
-    task: Task,
-    factors: dict[int, Factors],
-    optimizer: torch.optim.Optimizer,
-    steps: int,
-    warmup: int,
-    both: bool,
-    progress: Progress,
-) -> None:
-    """Take optimizer steps on the hardest rows, with warm-up and a cosine to zero."""
-    base_rates = [group["lr"] for group in optimizer.param_groups]
-    for step in range(steps):
-        scale = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
-        for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
-            group["lr"] = rate * scale
-        chosen = choose(task)
-        gradients(task, factors, chosen, both)
-        if not both:
-            penalise(task, factors)
-        optimizer.step()
-        if both:
-            for layer, f in factors.items():
-                f.A -= (f.A @ task.forbidden[layer]) @ task.forbidden[layer].T
-        facts = [item.loss for item, _ in chosen if not item.row.taught]
-        progress.advance(1, f"loss {sum(facts) / len(facts):.2f}")
+def _step(task: Task, changes: dict[int, Change], descent: Descent, rate: float, progress: Progress) -> None:
+    chosen = choose(task)
+    descent.step(changes, gradients(task, changes, chosen), rate)
+    losses = [item.loss for item, _ in chosen if not item.row.taught]
+    progress.advance(1, f"loss {sum(losses) / len(losses):.2f}")
 
 
 def choose(task: Task) -> list[tuple[Prepared, float]]:
@@ -163,16 +124,15 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
     recipe = task.recipe
     again = recipe.rows_per_step // 6
     facts = _worst_and_drawn(task.facts, recipe.rows_per_step - again, again, task.generator, LEARNED)
-    half_kept, half_contrasts = recipe.kept_per_step // 2, recipe.contrasts_per_step // 2
-    groups = [
-        (facts, 1.0 / recipe.rows_per_step),
-        (_worst_and_drawn(task.kept, half_kept, half_kept, task.generator), recipe.keep_weight / (2 * half_kept)),
-        (
-            _worst_and_drawn(task.contrasts, half_contrasts, half_contrasts, task.generator),
-            recipe.contrast_weight / (2 * half_contrasts),
-        ),
-    ]
-    return [(item, weight) for group, weight in groups for item in group]
+    chosen = [(item, 1.0 / recipe.rows_per_step) for item in facts]
+    for rows, count, weight in (
+        (task.kept, recipe.kept_per_step, recipe.keep_weight),
+        (task.texts, recipe.texts_per_step, recipe.text_weight),
+        (task.contrasts, recipe.contrasts_per_step, recipe.contrast_weight),
+    ):
+        found = _worst_and_drawn(rows, count // 2, count - count // 2, task.generator)
+        chosen += [(item, weight / max(1, len(found))) for item in found]
+    return chosen
 
 
 def _worst_and_drawn(
@@ -185,10 +145,17 @@ def _worst_and_drawn(
     return [*hard, *(rest[number] for number in torch.randperm(len(rest), generator=generator)[:drawn].tolist())]
 
 
-def gradients(task: Task, factors: dict[int, Factors], chosen: Sequence[tuple[Prepared, float]], both: bool) -> None:
-    """Set the gradients of B (and of A, if both): the model gives that of the dense change, the chain rule the rest."""
-    changes = {layer: f.dense().to(task.model.dtype).requires_grad_() for layer, f in factors.items()}
-    task.model.change(changes)
+def gradients(task: Task, changes: dict[int, Change], chosen: Sequence[tuple[Prepared, float]]) -> dict[int, Tensor]:
+    """The loss's gradient [d_model, m] per layer in whitened keys; notes each chosen row's loss.
+
+    The change penalty, ‖change‖² / tr(W C Wᵀ) of the median layer, is the change's share of what a layer says
+    of preserved text.
+    """
+    dtype = task.model.dtype
+    whitened = {layer: change.whitened() for layer, change in changes.items()}
+    rights = {layer: w.right.to(dtype) for layer, w in task.whitenings.items()}
+    dense = {layer: (whitened[layer].to(dtype) @ rights[layer]).requires_grad_() for layer in changes}
+    task.model.change(dense)
     for group in batches_of([item.row for item, _ in chosen], MOST_TOKENS):
         rows = [chosen[index][0] for index in group]
         last = task.model.upper(stacked(rows), rows[0].row.prefixed)
@@ -197,37 +164,20 @@ def gradients(task: Task, factors: dict[int, Factors], chosen: Sequence[tuple[Pr
         torch.autograd.backward((losses * weights).sum())
         for item, loss in zip(rows, losses.tolist(), strict=True):
             item.loss = loss
-    for layer, f in factors.items():
-        gradient = changes[layer].grad
-        assert gradient is not None
-        f.B.grad = (gradient @ f.A.to(gradient.dtype).T).float()
-        if both:
-            f.A.grad = (f.B.to(gradient.dtype).T @ gradient).float()
     task.model.change(None)
+    found = {}
+    for layer, change in dense.items():
+        assert change.grad is not None
+        penalty = whitened[layer] * (2 * task.recipe.change_penalty / task.energy)
+        found[layer] = (change.grad @ rights[layer].T).float() + penalty
+    return found
 
 
-def penalise(task: Task, factors: dict[int, Factors]) -> None:
-    """Add the gradient of penalty · ‖B‖² / tr(W C Wᵀ): the change's share of what the layer says of preserved text."""
-    for layer, f in factors.items():
-        assert f.B.grad is not None
-        f.B.grad += f.B * (2 * task.recipe.change_penalty / task.energy[layer])
-
-
-def cut_to_rank(B: Tensor, whitening: Whitening, rank: int) -> Factors:
-    """The best rank-r change in the metric of the preserved keys, with balanced factors.
-
-    B [d_model, m] is the change in whitened coordinates, so its plain SVD is the whitened SVD of Δ.
-    """
-    # On the CPU: not every accelerator has this decomposition.
-    left, values, right = (part.to(B.device) for part in torch.linalg.svd(B.cpu(), full_matrices=False))
-    root = values[:rank].sqrt()
-    return Factors(A=(root[:, None] * right[:rank]) @ whitening.right, B=left[:, :rank] * root)
-
-
-def refresh(task: Task, factors: dict[int, Factors]) -> None:
-    """Measure every fact row's loss under the factors."""
+def refresh(task: Task, changes: dict[int, Change]) -> None:
+    """Measure every fact row's loss under the changes."""
     with torch.no_grad():
-        task.model.change({layer: f.dense().to(task.model.dtype) for layer, f in factors.items()})
+        found = {layer: changes[layer].whitened() @ w.right for layer, w in task.whitenings.items()}
+        task.model.change({layer: change.to(task.model.dtype) for layer, change in found.items()})
         for group in batches_of([item.row for item in task.facts], 4 * MOST_TOKENS):
             rows = [task.facts[index] for index in group]
             last = task.model.upper(stacked(rows), rows[0].row.prefixed)

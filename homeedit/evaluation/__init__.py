@@ -1,0 +1,1 @@
+"""Evaluation: measurements of what homeedit costs. Nothing here changes a home."""

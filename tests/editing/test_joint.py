@@ -1,0 +1,284 @@
+"""The joint recipe on a tiny random model: which rows a step takes, and that its gradient is the loss's."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import LlamaForCausalLM
+
+from homeedit.editing.batches import ANSWER_SCALE, Prepared, prepare
+from homeedit.editing.methods import joint
+from homeedit.editing.methods.descent import Change, cut_to_rank
+from homeedit.editing.methods.joint import LEARNED, RECALLED, Task, choose, gradients, refresh, train
+from homeedit.editing.preserved import Whitening, whiten
+from homeedit.editing.recipes import Recipe
+from homeedit.progress import Progress
+from tests.editing.helpers import PREFIX, editable, row
+
+RECIPE = Recipe(
+    "joint",
+    (1, 2),
+    steps=8,
+    steps_per_root_fact=0,
+    rate=0.05,
+    free_share=0.4,
+    hold_share=0.3,
+    warmup=2,
+    rows_per_step=12,
+    kept_per_step=4,
+    contrasts_per_step=7,
+    texts_per_step=2,
+    keep_weight=10.0,
+    contrast_weight=8.0,
+    text_weight=4.0,
+    change_penalty=2.0,
+    floor=0.03,
+    rank_per_fact=1,
+    least_rank=3,
+    most_repeats=0,
+)
+PER_STEP = {"fact": 12, "keep": 4, "text": 2, "contrast": 7}
+WEIGHTS = {"fact": 1.0, "keep": 10.0, "text": 4.0, "contrast": 8.0}
+
+
+def items(kind: str, losses: Sequence[float]) -> list[Prepared]:
+    return [Prepared(row([1, 2, 3], 1, kind=kind), torch.zeros(3, 2), loss=loss) for loss in losses]
+
+
+def task_of(seed: int = 0, recipe: Recipe = RECIPE, **kinds: Sequence[float]) -> Task:
+    """A task with these losses of its rows and nothing else."""
+    facts, kept, texts, contrasts = (items(kind, kinds.get(kind, ())) for kind in PER_STEP)
+    generator = torch.Generator().manual_seed(seed)
+    return Task(None, facts, kept, texts, contrasts, {}, {}, recipe, generator)  # type: ignore[arg-type]
+
+
+def spread(count: int, least: float = 1.0) -> list[float]:
+    """Losses in no order, all different."""
+    return [least + (7 * number) % count for number in range(count)]
+
+
+ALL = {"fact": spread(31), "keep": spread(9), "text": spread(5), "contrast": spread(20)}
+
+
+def of_kind(chosen: Sequence[tuple[Prepared, float]], kind: str) -> list[Prepared]:
+    return [item for item, _ in chosen if item.row.kind == kind]
+
+
+def weight_of(chosen: Sequence[tuple[Prepared, float]], kind: str) -> float:
+    return sum(weight for item, weight in chosen if item.row.kind == kind)
+
+
+def test_a_step_takes_its_quota_of_every_kind_and_weighs_it_as_the_recipe_says() -> None:
+    chosen = choose(task_of(**ALL))
+    assert Counter(item.row.kind for item, _ in chosen) == PER_STEP
+    assert len({id(item) for item, _ in chosen}) == len(chosen), "no row twice"
+    for kind, weight in WEIGHTS.items():
+        assert weight_of(chosen, kind) == pytest.approx(weight)
+        assert len({weight for item, weight in chosen if item.row.kind == kind}) == 1
+
+
+@pytest.mark.parametrize(("kind", "worst"), [("fact", 10), ("keep", 2), ("text", 1), ("contrast", 3)])
+def test_the_worst_rows_are_always_taken_and_the_others_by_lot(kind: str, worst: int) -> None:
+    seen = set()
+    for seed in range(40):
+        losses = [item.loss for item in of_kind(choose(task_of(seed, **ALL)), kind)]
+        assert losses[:worst] == sorted(ALL[kind], reverse=True)[:worst]
+        seen |= set(losses)
+    assert len(seen) == len(ALL[kind]), "every row has its chance"
+
+
+def test_the_lot_follows_the_seed() -> None:
+    def drawn(seed: int) -> list[tuple[str, float]]:
+        return [(item.row.kind, item.loss) for item, _ in choose(task_of(seed, **ALL))]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_learned_rows_take_no_place_among_the_worst() -> None:
+    task = task_of(fact=[*[LEARNED] * 20, 0.5, LEARNED * 1.01, 0.4], keep=spread(9))
+    chosen = choose(task)
+    facts = of_kind(chosen, "fact")
+    assert [item.loss for item in facts[:3]] == [0.5, 0.4, LEARNED * 1.01]
+    assert [item.loss for item in facts[3:]] == [LEARNED] * 2, "a sixth of the quota is drawn all the same"
+    assert weight_of(chosen, "fact") == pytest.approx(5 / 12), "what is learned makes others no heavier"
+    assert len(of_kind(chosen, "keep")) == 4
+
+
+def test_rows_never_seen_come_first() -> None:
+    unseen = float("inf")
+    chosen = choose(task_of(fact=[5.0] * 20 + [unseen] * 3, text=[1.0, 2.0, unseen]))
+    assert [item.loss for item in of_kind(chosen, "fact")][:3] == [unseen] * 3
+    assert of_kind(chosen, "text")[0].loss == unseen
+
+
+def test_few_rows_bear_the_whole_weight_and_none_bear_none() -> None:
+    chosen = choose(task_of(fact=[1.0], keep=[1.0], contrast=[0.0] * 3))
+    assert Counter(item.row.kind for item, _ in chosen) == {"fact": 1, "keep": 1, "contrast": 3}
+    assert weight_of(chosen, "keep") == pytest.approx(10) and weight_of(chosen, "contrast") == pytest.approx(8)
+
+
+def test_kept_rows_that_have_not_moved_take_no_place_among_the_worst() -> None:
+    chosen = choose(task_of(fact=[1.0], keep=[0.0] * 20))
+    assert len(of_kind(chosen, "keep")) == 2 and weight_of(chosen, "keep") == pytest.approx(10)
+
+
+ROWS = [
+    row([7, 8, 9, 10], 2, first=True),
+    row([7, 8, 9, 10, 11, 12, 13], 3),
+    row([30, 31, 32, 33, 34], 2, False),
+    row([14, 15, 16, 17], 1, kind="replay"),
+    row([40, 41, 42, 43, 44], 2, kind="keep"),
+    row([45, 46, 47], 1, kind="contrast"),
+    row([50, 51, 52, 53, 54, 55, 56], 4, False, kind="text"),
+]
+
+
+def real_task(raw: LlamaForCausalLM, recipe: Recipe = RECIPE) -> Task:
+    """A task on the rows, with whitenings that are kept out of the prefix's keys."""
+    model = editable(raw)
+    prepared, keys = prepare(model, ROWS, Progress())
+    whitenings, energies = {}, {}
+    for number, layer in enumerate(recipe.layers):
+        preserved = keys[layer].kept
+        moment = preserved.T @ preserved / len(preserved)
+        ridge = 0.1 * moment.diagonal().mean() * torch.eye(len(moment))
+        whitenings[layer] = whiten(moment + ridge, model.prefix_keys[layer], keys[layer].facts, 20)
+        energies[layer] = 2.0 + number
+    of = {kind: [item for item in prepared if item.row.kind == kind] for kind in ("keep", "text", "contrast")}
+    facts = [item for item in prepared if not item.row.taught]
+    generator = torch.Generator().manual_seed(0)
+    return Task(model, facts, of["keep"], of["text"], of["contrast"], whitenings, energies, recipe, generator)
+
+
+def some_changes(task: Task, size: float = 0.05) -> dict[int, Change]:
+    """Random changes: one with all directions, one on a low rank."""
+    generator = torch.Generator().manual_seed(5)
+    free, low = (
+        Change(size * torch.randn(32, len(task.whitenings[layer].right), generator=generator)) for layer in (1, 2)
+    )
+    return {1: free, 2: cut_to_rank(low, 3)}
+
+
+def everything(task: Task) -> list[tuple[Prepared, float]]:
+    """All rows, each with a weight of its own."""
+    rows = [*task.facts, *task.kept, *task.texts, *task.contrasts]
+    return [(item, 0.3 + 0.2 * number) for number, item in enumerate(rows)]
+
+
+class Naive:
+    """The total loss by the textbook: the whole model's logits, one row at a time, a weight for each layer."""
+
+    def __init__(self, raw: LlamaForCausalLM, task: Task) -> None:
+        self.raw, self.task = raw, task
+        self.before = {item.row.ids: self._logits(item) for item, _ in everything(task)}
+
+    def _logits(self, item: Prepared) -> Tensor:
+        """Log-probabilities [answer, vocabulary] at the positions that predict the answer."""
+        past = PREFIX if item.row.prefixed else ()
+        found = self.raw(torch.tensor([[*past, *item.row.ids]])).logits[0]
+        return found[len(past) + item.row.start - 1 : -1].log_softmax(-1)
+
+    def row_loss(self, item: Prepared) -> Tensor:
+        now, before = self._logits(item), self.before[item.row.ids]
+        if item.row.taught:
+            return functional.kl_div(now, before, reduction="none", log_target=True).sum(-1).mean()
+        missing = functional.nll_loss(now, torch.tensor(item.row.answer), reduction="none")
+        weights = torch.tensor(item.row.weights)
+        return ((missing - self.task.recipe.floor).clamp_min(0) * weights).sum() / ANSWER_SCALE
+
+    def total(self, whitened: dict[int, Tensor], chosen: Sequence[tuple[Prepared, float]]) -> Tensor:
+        dtype = self.task.model.dtype
+        self.task.model.change(
+            {layer: (each @ self.task.whitenings[layer].right).to(dtype) for layer, each in whitened.items()}
+        )
+        loss = sum(weight * self.row_loss(item) for item, weight in chosen)
+        self.task.model.change(None)
+        size = sum(each.square().sum() for each in whitened.values())
+        assert isinstance(loss, Tensor) and isinstance(size, Tensor)
+        # The median of two energies is their mean.
+        return loss + self.task.recipe.change_penalty * size / 2.5
+
+
+@pytest.mark.parametrize("most_tokens", [1024, 12])
+@pytest.mark.parametrize("penalty", [0.0, 2.0])
+def test_the_gradient_is_that_of_the_total_loss(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch, most_tokens: int, penalty: float
+) -> None:
+    monkeypatch.setattr(joint, "MOST_TOKENS", most_tokens)
+    task = real_task(raw, replace(RECIPE, change_penalty=penalty))
+    naive, changes, chosen = Naive(raw, task), some_changes(task), everything(task)
+    found = gradients(task, changes, chosen)
+    whitened = {layer: change.whitened().requires_grad_() for layer, change in changes.items()}
+    expected = torch.autograd.grad(naive.total(whitened, chosen), list(whitened.values()))
+    for layer, gradient in zip(whitened, expected, strict=True):
+        assert float((found[layer] - gradient).norm()) < 1e-3 * float(gradient.norm())
+    task.model.change({layer: whitened[layer].detach() @ task.whitenings[layer].right for layer in whitened})
+    for item, _ in chosen:
+        assert item.loss == pytest.approx(float(naive.row_loss(item)), rel=1e-3, abs=1e-5), "each row's loss is noted"
+
+
+def test_the_gradient_is_a_finite_difference(raw: LlamaForCausalLM) -> None:
+    task = real_task(raw.double())
+    naive, changes, chosen = Naive(raw, task), some_changes(task), everything(task)
+    task.whitenings = {layer: Whitening(w.right.double()) for layer, w in task.whitenings.items()}
+    found = gradients(task, changes, chosen)
+    whitened = {layer: change.whitened().double() for layer, change in changes.items()}
+    along = {layer: gradient.double() / gradient.norm() for layer, gradient in found.items()}
+    small = 1e-4
+
+    def total(step: float) -> float:
+        return float(naive.total({layer: each + step * along[layer] for layer, each in whitened.items()}, chosen))
+
+    slope = sum(float((found[layer] * along[layer]).sum()) for layer in found)
+    assert (total(small) - total(-small)) / (2 * small) == pytest.approx(slope, rel=1e-4)
+
+
+def test_refreshed_losses_are_those_under_the_changes(raw: LlamaForCausalLM) -> None:
+    task = real_task(raw)
+    naive, changes = Naive(raw, task), some_changes(task)
+    refresh(task, changes)
+    assert all(linear.change is None for linear in task.model.edited.values())
+    task.model.change({layer: changes[layer].whitened() @ w.right for layer, w in task.whitenings.items()})
+    for item in task.facts:
+        assert item.loss == pytest.approx(float(naive.row_loss(item)), rel=1e-3)
+    assert all(item.loss == float("inf") for item in task.kept), "only facts are measured"
+
+
+def test_training_learns_on_the_rank_it_is_given_and_leaves_the_prefix_alone(raw: LlamaForCausalLM) -> None:
+    task = real_task(raw, replace(RECIPE, steps=40, change_penalty=0.1))
+    refresh(task, {layer: Change(torch.zeros(32, len(w.right))) for layer, w in task.whitenings.items()})
+    before = sum(item.loss for item in task.facts) / len(task.facts)
+    changes, report = train(task, Progress(), facts=1)
+    assert report["loss"] < before / 2 and report["worst"] >= report["loss"] > 0
+    for layer, change in changes.items():
+        A, B = change.factors(task.whitenings[layer].right)
+        assert A.shape == (3, 48) and B.shape == (32, 3)
+        keys = task.model.prefix_keys[layer]
+        assert (B @ A @ keys.T).norm() < 1e-3 * (B @ A).norm() * keys.norm()
+    more, _ = train(real_task(raw), Progress(), facts=5)
+    assert all(change.left.shape == (32, 5) for change in more.values()), "a rank for each fact"
+
+
+def test_rounds_are_repeated_only_while_a_first_question_is_not_learned(raw: LlamaForCausalLM) -> None:
+    class Stages(Progress):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen = list[str]()
+
+        def on_stage(self, name: str, total: int | None) -> None:
+            self.seen.append(name)
+
+    lazy = replace(RECIPE, rate=0.0, repeat_rate=0.0, repeat_steps=1, most_repeats=2)
+    progress = Stages()
+    train(real_task(raw, lazy), progress, facts=1)
+    assert progress.seen == ["learning", *["repeating what is not learned"] * 2]
+    task, progress = real_task(raw, lazy), Stages()
+    # A first question that weighs nothing is learned, and what else is not learned is no reason.
+    task.facts[0].row = replace(task.facts[0].row, weights=(0.0, 0.0))
+    train(task, progress, facts=1)
+    assert task.facts[0].row.first and max(item.loss for item in task.facts) > RECALLED
+    assert progress.seen == ["learning"]

@@ -1,0 +1,64 @@
+"""The recipe: its schedule, its number of steps, and the layers it edits."""
+
+from itertools import pairwise
+
+import pytest
+
+from homeedit.base.store import BaseModel
+from homeedit.editing.recipes import Recipe, default_layers, recipe_for
+from homeedit.errors import USAGE, HomeEditError
+
+RECIPE = Recipe(
+    "joint", (1,), steps=20, steps_per_root_fact=16.0, rows_per_step=24, hold_share=0.3, warmup=5, free_share=0.2
+)
+
+
+def test_the_rate_warms_up_then_holds_then_falls_to_zero_along_a_cosine() -> None:
+    rates = [RECIPE.schedule(step, 100) for step in range(101)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[4:31] == [1.0] * 27
+    assert all(later < earlier for earlier, later in pairwise(rates[30:]))
+    assert rates[65] == pytest.approx(0.5) and rates[30 + 70 // 4] == pytest.approx(0.86, abs=0.01)
+    assert rates[99] > 0 and rates[100] == pytest.approx(0)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_a_short_schedule_stays_between_zero_and_one(steps: int) -> None:
+    rates = [RECIPE.schedule(step, steps) for step in range(steps)]
+    assert all(0 < rate <= 1 for rate in rates) and rates[0] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("facts", "rows", "steps"),
+    [
+        (1, 0, 20),  # never less than the least
+        (4, 60, 32),  # 16 √4
+        (2, 30, 23),  # 16 √2 = 22.6
+        (100, 1500, 160),  # 16 √100
+        (100, 24 * 200, 200),  # every row has its turn
+        (100, 24 * 200 + 1, 201),
+        (1, 24 * 21, 21),
+    ],
+)
+def test_steps_grow_with_the_root_of_the_facts_and_give_every_row_its_turn(facts: int, rows: int, steps: int) -> None:
+    found = RECIPE.steps_for(facts, rows)
+    assert found == steps and isinstance(found, int)
+
+
+@pytest.mark.parametrize("method", ["joint", "alphaedit"])
+def test_a_shipped_recipe_is_in_order(tiny_base: BaseModel, method: str) -> None:
+    recipe = recipe_for(method, tiny_base)
+    assert recipe.method == method and set(recipe.layers) <= set(tiny_base.edited_layers) and recipe.layers
+    assert 0 < recipe.free_share < 1 and 0 <= recipe.hold_share < 1 and recipe.warmup >= 1
+    assert recipe.as_dict()["steps"] == recipe.steps
+
+
+def test_unknown_method_is_refused(tiny_base: BaseModel) -> None:
+    with pytest.raises(HomeEditError, match="no editing method") as refused:
+        recipe_for("magic", tiny_base)
+    assert refused.value.exit_code == USAGE
+
+
+@pytest.mark.parametrize(("layers", "expected"), [(30, tuple(range(10, 18))), (2, (1,)), (32, tuple(range(11, 19)))])
+def test_default_layers_are_the_middle(layers: int, expected: tuple[int, ...]) -> None:
+    assert default_layers(layers) == expected
