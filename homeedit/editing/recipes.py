@@ -25,7 +25,7 @@ class Recipe:
     """Least training steps (joint); steps of the search for z (alphaedit)."""
     steps_per_root_fact: float = 24.0
     """joint: steps grow with the square root of the number of facts, as facts share what they need."""
-    rate: float = 0.018
+    rate: float = 0.024
     """joint: the length of a step, as a share of what the edited layers say of preserved text; alphaedit: Adam's."""
     free_share: float = 0.22
     """joint: the share of steps before the cut to low rank."""
@@ -40,11 +40,11 @@ class Recipe:
     """Keep rows, contrast rows and texts a step: half of each the worst, half drawn at random."""
     floor: float = 0.03
     """Negative log-likelihood (nats) of an answer token under which it counts as learned."""
-    keep_weight: float = 10.0
-    contrast_weight: float = 8.0
+    keep_weight: float = 12.0
+    contrast_weight: float = 6.0
     text_weight: float = 4.0
     """Weights of the mean KL on keep rows, on contrast rows and on texts."""
-    change_penalty: float = 30.0
+    change_penalty: float = 20.0
     """Weight of the change's share of the layer's output on preserved text."""
     contrasts_per_fact: int = 8
     kept_tokens: int = 20
@@ -73,7 +73,7 @@ class Recipe:
     """Limits of the gate: KL to the base on its own unrelated answers (nats a token), and the share of general
     questions that the base answers rightly and the build must too."""
 
-    most_repeats: int = 3
+    most_repeats: int = 2
     repeat_steps: int = 8
     repeat_rate: float = 0.01
     """Further rounds of steps while some fact's first question is not learned."""

@@ -122,7 +122,7 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
     Fact rows that are learned take no place among the worst, so steps get shorter as facts are learned.
     """
     recipe = task.recipe
-    again = recipe.rows_per_step // 6
+    again = max(1, recipe.rows_per_step // 6)
     facts = _worst_and_drawn(task.facts, recipe.rows_per_step - again, again, task.generator, LEARNED)
     chosen = [(item, 1.0 / recipe.rows_per_step) for item in facts]
     for rows, count, weight in (
