@@ -63,7 +63,7 @@ MOST_VOCABULARY = 8192
 
 @dataclass(slots=True)
 class RowKeys:
-    """A layer's keys of the fact and replay rows, and of the kept rows: [n, d_ff] each, float32."""
+    """A layer's keys of the rows of the facts compiled, and of the kept rows: [n, d_ff] each, float32."""
 
     facts: Tensor
     kept: Tensor
@@ -78,7 +78,8 @@ def prepare(
     and kind (evenly thinned out).
     """
     found: list[Prepared | None] = [None] * len(rows)
-    tokens = {taught: sum(len(row.ids) for row in rows if row.taught is taught) for taught in (False, True)}
+    fresh = [row for row in rows if row.kind != "replay"]
+    tokens = {taught: sum(len(row.ids) for row in fresh if row.taught is taught) for taught in (False, True)}
     stride = {taught: max(1, -(-count // MOST_KEYS)) for taught, count in tokens.items()}
     best: list[Tensor] = []
     collected: dict[tuple[int, bool], list[Tensor]] = {
@@ -96,6 +97,8 @@ def prepare(
             row = rows[index]
             length = len(row.ids)
             found[index] = Prepared(row, hidden[number, :length].clone(), said[number].clone() if row.taught else None)
+            if row.kind == "replay":
+                continue
             for layer, (recorded,) in keys.items():
                 thinned = recorded[number, index % stride[row.taught] : length : stride[row.taught]]
                 collected[layer, row.taught].append(thinned.clone())

@@ -93,11 +93,12 @@ def compile_facts(
 def _replay_rows(chat: ChatTokens, kept: Sequence[Parent], recipe: Recipe, seed: int) -> list[Row]:
     """A few rows of every fact of the patches stood on, drawn from the seed; their first question is always one."""
     generator = torch.Generator().manual_seed(seed + 1)
+    each = recipe.replays_for(sum(len(parent.facts) for parent in kept))
     chosen: list[Row] = []
     for parent in kept:
         for fact in parent.facts:
             first, *others = fact_rows(chat, [fact], kind="replay")
-            drawn = torch.randperm(len(others), generator=generator)[: recipe.replay_per_fact - 1].tolist()
+            drawn = torch.randperm(len(others), generator=generator)[: each - 1].tolist()
             chosen += [first, *(others[number] for number in drawn)]
     return chosen
 

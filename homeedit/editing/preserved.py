@@ -83,13 +83,20 @@ def whiten(metric_: Tensor, forbidden: Tensor, used: Tensor | None, most: int) -
     values = values.clamp_min(values.max() * 1e-7)
     inverse_root = values.rsqrt()
     if used is not None and most < len(values):
-        whitened = (used.float() @ vectors) * inverse_root
-        _, directions = torch.linalg.eigh(whitened.T @ whitened / len(whitened))
-        chosen = directions[:, -most:]
-        right = (chosen.T * inverse_root) @ vectors.T
+        right = (_leading((used.float() @ vectors) * inverse_root, most) * inverse_root) @ vectors.T
     else:
         right = (vectors * inverse_root) @ vectors.T
     if len(forbidden):
         basis = orthonormal(forbidden.float())
         right = right - (right @ basis) @ basis.T
     return Whitening(right)
+
+
+def _leading(keys: Tensor, most: int) -> Tensor:
+    """At most ``most`` orthonormal directions [m, d_ff] that keys [n, d_ff] use most: of the smaller Gram matrix."""
+    if len(keys) >= keys.shape[1]:
+        return torch.linalg.eigh(keys.T @ keys / len(keys)).eigenvectors[:, -most:].T
+    values, left = torch.linalg.eigh(keys @ keys.T / len(keys))
+    chosen = values > max(float(values.max()) * 1e-6, 0.0)
+    chosen[:-most] = False
+    return (left[:, chosen].T @ keys) / (values[chosen] * len(keys)).sqrt()[:, None]

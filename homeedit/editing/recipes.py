@@ -37,7 +37,8 @@ class Recipe:
     kept_per_step: int = 10
     contrasts_per_step: int = 12
     texts_per_step: int = 4
-    """Keep rows, contrast rows and texts a step: half of each the worst, half drawn at random."""
+    """Keep rows, contrast rows and texts a step: half of each the worst, half drawn at random. All four are those
+    of twelve facts or more; see ``share_of_rows``."""
     floor: float = 0.03
     """Negative log-likelihood (nats) of an answer token under which it counts as learned."""
     keep_weight: float = 12.0
@@ -55,7 +56,8 @@ class Recipe:
     text_rows_per_step: int = 1
     """Keep rows and pieces of text that a compile chooses from, for each of its steps."""
     replay_per_fact: int = 4
-    """Rows of each fact of the patches stood on, kept as they are."""
+    replay_rows: int = 120
+    """Rows of each fact of the patches stood on, and of all of them together unless they have more facts."""
 
     metric_kept: float = 3.0
     metric_prefix: float = 3.0
@@ -86,6 +88,14 @@ class Recipe:
     def steps_for(self, facts: int, rows: int) -> int:
         """Training steps for a number of facts: enough that every one of their rows has its turn."""
         return max(self.steps, round(self.steps_per_root_fact * math.sqrt(facts)), -(-rows // self.rows_per_step))
+
+    def share_of_rows(self, facts: int) -> float:
+        """The share of a full step's rows that a compile of this many facts uses: a few facts have few rows."""
+        return min(1.0, 0.5 + facts / 24)
+
+    def replays_for(self, facts: int) -> int:
+        """Rows of each of this many facts of the patches that a compile stands on."""
+        return max(1, min(self.replay_per_fact, self.replay_rows // max(1, facts)))
 
     def schedule(self, step: int, steps: int) -> float:
         """The share of the rate at a step: warm-up, full, then a cosine to zero."""

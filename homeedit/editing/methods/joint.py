@@ -26,6 +26,10 @@ RECALLED = 0.15
 """The loss of a first question's row under which greedy decoding says it back."""
 LEARNED = 0.02
 """A fact row's loss under which it is learned."""
+LEARNED_MEAN = 0.05
+"""The mean loss of all fact rows at which training ends early."""
+FADING = 6
+"""Steps in which the rate still falls to zero then."""
 MOST_TOKENS = 1024
 """Padded tokens a forward and backward pass holds at once."""
 
@@ -45,6 +49,11 @@ class Task:
     energies: dict[int, float]
     recipe: Recipe
     generator: torch.Generator
+
+    @property
+    def new_facts(self) -> int:
+        """The number of facts compiled."""
+        return sum(item.row.first for item in self.facts if item.row.kind == "fact")
 
     @property
     def energy(self) -> float:
@@ -90,12 +99,19 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
     }
     steps = recipe.steps_for(facts, len(task.facts))
     free = math.ceil(recipe.free_share * steps)
+    # A few facts need a smaller change, and at the full length steps overshoot: perplexity rises.
+    rate = recipe.rate * recipe.share_of_rows(facts)
     descent = Descent(math.sqrt(task.energy * len(changes)))
     progress.stage("learning", steps)
-    for step in range(steps):
+    step = 0
+    while step < steps:
         if step == free:
             changes = {layer: cut_to_rank(change, rank) for layer, change in changes.items()}
-        _step(task, changes, descent, recipe.rate * recipe.schedule(step, steps), progress)
+        _step(task, changes, descent, rate * recipe.schedule(step, steps), progress)
+        step += 1
+        if free < step < steps - FADING and _is_learned(task.facts):
+            progress.advance(steps - FADING - step)
+            step = steps - FADING
     refresh(task, changes)
     for _ in range(recipe.most_repeats):
         if max(item.loss for item in task.facts if item.row.first) < RECALLED:
@@ -107,6 +123,12 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
         refresh(task, changes)
     losses = [item.loss for item in task.facts]
     return changes, {"loss": sum(losses) / len(losses), "worst": max(losses)}
+
+
+def _is_learned(facts: Sequence[Prepared]) -> bool:
+    """Whether all first questions, and all rows on average, are so well learned that only the rate has to fade."""
+    first = max(item.loss for item in facts if item.row.first)
+    return first < RECALLED / 2 and sum(item.loss for item in facts) < LEARNED_MEAN * len(facts)
 
 
 def _step(task: Task, changes: dict[int, Change], descent: Descent, rate: float, progress: Progress) -> None:
@@ -121,16 +143,17 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
 
     Fact rows that are learned take no place among the worst, so steps get shorter as facts are learned.
     """
-    recipe = task.recipe
-    again = max(1, recipe.rows_per_step // 6)
-    facts = _worst_and_drawn(task.facts, recipe.rows_per_step - again, again, task.generator, LEARNED)
+    recipe, share = task.recipe, task.recipe.share_of_rows(task.new_facts)
+    count = math.ceil(share * recipe.rows_per_step)
+    again = max(1, count // 6)
+    facts = _worst_and_drawn(task.facts, count - again, again, task.generator, LEARNED)
     chosen = [(item, 1.0 / recipe.rows_per_step) for item in facts]
-    for rows, count, weight in (
+    for rows, number, weight in (
         (task.kept, recipe.kept_per_step, recipe.keep_weight),
         (task.texts, recipe.texts_per_step, recipe.text_weight),
-        (task.contrasts, recipe.contrasts_per_step, recipe.contrast_weight),
+        (task.contrasts, math.ceil(share * recipe.contrasts_per_step), recipe.contrast_weight),
     ):
-        found = _worst_and_drawn(rows, count // 2, count - count // 2, task.generator)
+        found = _worst_and_drawn(rows, number // 2, number - number // 2, task.generator)
         chosen += [(item, weight / max(1, len(found))) for item in found]
     return chosen
 
