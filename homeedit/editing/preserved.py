@@ -95,8 +95,11 @@ def whiten(metric_: Tensor, forbidden: Tensor, used: Tensor | None, most: int) -
 def _leading(keys: Tensor, most: int) -> Tensor:
     """At most ``most`` orthonormal directions [m, d_ff] that keys [n, d_ff] use most: of the smaller Gram matrix."""
     if len(keys) >= keys.shape[1]:
-        return torch.linalg.eigh(keys.T @ keys / len(keys)).eigenvectors[:, -most:].T
-    values, left = torch.linalg.eigh(keys @ keys.T / len(keys))
-    chosen = values > max(float(values.max()) * 1e-6, 0.0)
+        _, vectors = torch.linalg.eigh(keys.T @ keys / len(keys))
+        leading: Tensor = vectors[:, -most:].T
+        return leading
+    values, left = torch.linalg.eigh(keys @ keys.T)
+    chosen = values > values.max() * 1e-6
     chosen[:-most] = False
-    return (left[:, chosen].T @ keys) / (values[chosen] * len(keys)).sqrt()[:, None]
+    found: Tensor = (left[:, chosen].T @ keys) / values[chosen].sqrt()[:, None]
+    return found

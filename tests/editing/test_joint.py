@@ -115,6 +115,14 @@ def test_rows_never_seen_come_first() -> None:
     assert of_kind(chosen, "text")[0].loss == unseen
 
 
+def test_a_few_facts_take_fewer_rows_of_their_own_at_the_same_weight_and_all_kept_ones() -> None:
+    task = task_of(**ALL)
+    task.share = 0.5
+    chosen = choose(task)
+    assert Counter(item.row.kind for item, _ in chosen) == {"fact": 6, "keep": 4, "text": 2, "contrast": 4}
+    assert weight_of(chosen, "fact") == pytest.approx(0.5) and weight_of(chosen, "contrast") == pytest.approx(8)
+
+
 def test_few_rows_bear_the_whole_weight_and_none_bear_none() -> None:
     chosen = choose(task_of(fact=[1.0], keep=[1.0], contrast=[0.0] * 3))
     assert Counter(item.row.kind for item, _ in chosen) == {"fact": 1, "keep": 1, "contrast": 3}
@@ -282,3 +290,14 @@ def test_rounds_are_repeated_only_while_a_first_question_is_not_learned(raw: Lla
     train(task, progress, facts=1)
     assert task.facts[0].row.first and max(item.loss for item in task.facts) > RECALLED
     assert progress.seen == ["learning"]
+
+
+def test_all_learned_means_first_questions_well_and_the_mean_of_all() -> None:
+    def facts(first: float, others: float) -> list[Prepared]:
+        own = Prepared(row([1, 2, 3], 1, first=True), torch.zeros(3, 2), loss=first)
+        return [own, *items("fact", [others] * 9)]
+
+    assert joint._is_learned(facts(RECALLED / 3, 0.01))
+    assert not joint._is_learned(facts(RECALLED, 0.01)), "a first question is open"
+    assert not joint._is_learned(facts(0.01, 2 * joint.LEARNED_MEAN)), "the others are open"
+    assert not joint._is_learned(facts(0.01, float("inf"))), "not every row was seen"

@@ -62,3 +62,11 @@ def test_unknown_method_is_refused(tiny_base: BaseModel) -> None:
 @pytest.mark.parametrize(("layers", "expected"), [(30, tuple(range(10, 18))), (2, (1,)), (32, tuple(range(11, 19)))])
 def test_default_layers_are_the_middle(layers: int, expected: tuple[int, ...]) -> None:
     assert default_layers(layers) == expected
+
+
+def test_a_few_facts_use_a_share_of_the_rows_and_many_old_ones_are_replayed_less() -> None:
+    assert (
+        RECIPE.share_of_rows(1) < RECIPE.share_of_rows(3) < RECIPE.share_of_rows(12) == RECIPE.share_of_rows(500) == 1
+    )
+    assert RECIPE.replays_for(1) == RECIPE.replays_for(30) == RECIPE.replay_per_fact
+    assert RECIPE.replays_for(60) == RECIPE.replay_rows // 60 and RECIPE.replays_for(5000) == 1

@@ -49,11 +49,8 @@ class Task:
     energies: dict[int, float]
     recipe: Recipe
     generator: torch.Generator
-
-    @property
-    def new_facts(self) -> int:
-        """The number of facts compiled."""
-        return sum(item.row.first for item in self.facts if item.row.kind == "fact")
+    share: float = 1.0
+    """Of a full step's fact and contrast rows: ``Recipe.share_of_rows``."""
 
     @property
     def energy(self) -> float:
@@ -67,7 +64,10 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     prepared, keys = prepare(job.model, job.rows, progress)
     kinds = {kind: [item for item in prepared if item.row.kind == kind] for kind in ("keep", "text", "contrast")}
     facts = [item for item in prepared if not item.row.taught]
-    task = Task(job.model, facts, kinds["keep"], kinds["text"], kinds["contrast"], {}, {}, job.recipe, job.generator)
+    share = job.recipe.share_of_rows(len(job.facts))
+    task = Task(
+        job.model, facts, kinds["keep"], kinds["text"], kinds["contrast"], {}, {}, job.recipe, job.generator, share
+    )
     for layer in job.recipe.layers:
         _constrain(task, job, layer, keys[layer])
         progress.advance()
@@ -100,7 +100,7 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
     steps = recipe.steps_for(facts, len(task.facts))
     free = math.ceil(recipe.free_share * steps)
     # A few facts need a smaller change, and at the full length steps overshoot: perplexity rises.
-    rate = recipe.rate * recipe.share_of_rows(facts)
+    rate = recipe.rate * task.share
     descent = Descent(math.sqrt(task.energy * len(changes)))
     progress.stage("learning", steps)
     step = 0
@@ -143,7 +143,7 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
 
     Fact rows that are learned take no place among the worst, so steps get shorter as facts are learned.
     """
-    recipe, share = task.recipe, task.recipe.share_of_rows(task.new_facts)
+    recipe, share = task.recipe, task.share
     count = math.ceil(share * recipe.rows_per_step)
     again = max(1, count // 6)
     facts = _worst_and_drawn(task.facts, count - again, again, task.generator, LEARNED)
