@@ -12,8 +12,8 @@ demo: $(VENV)/.embedded
 test: lint unit
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check homeedit tests
-	$(BIN)/ruff format --check homeedit tests
+	$(BIN)/ruff check homeedit tests benchmarks
+	$(BIN)/ruff format --check homeedit tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -40,3 +40,22 @@ class Fact:
     revision: int
     created: str
     changed: str
+
+
+def drafted(parsed: ParsedFact, identity: str, created: str = "") -> Fact:
+    """A new fact of these words: enabled, in its first revision, in no patch."""
+    return Fact(
+        id=identity,
+        sentence=parsed.sentence,
+        subject=parsed.subject,
+        prompt=parsed.prompt,
+        target=parsed.target,
+        questions=parsed.questions,
+        relation=parsed.relation,
+        enabled=True,
+        state="draft",
+        patch=None,
+        revision=1,
+        created=created,
+        changed=created,
+    )

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from homeedit.facts.database import create_database, open_database, translated
-from homeedit.facts.fact import Fact, ParsedFact
+from homeedit.facts.fact import Fact, ParsedFact, drafted
 from homeedit.facts.records import (
     BuildRecord,
     Result,
@@ -100,16 +100,7 @@ class Ledger:
         )
         number = int(cursor.lastrowid or 0)
         self._insert_revision(connection, number, 1, parsed, now)
-        return Fact(
-            id=f"f{number}",
-            enabled=True,
-            state="draft",
-            patch=None,
-            revision=1,
-            created=now,
-            changed=now,
-            **spelled(parsed),
-        )
+        return drafted(parsed, f"f{number}", now)
 
     @staticmethod
     def _insert_revision(

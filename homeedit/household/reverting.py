@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from homeedit.base.store import BaseModel, list_bases
 from homeedit.builds.history import Build, activate, active_build, active_number, list_builds, remove_build
 from homeedit.errors import USAGE, HomeEditError
-from homeedit.facts.fact import Fact
+from homeedit.facts.fact import Fact, drafted
 from homeedit.facts.ledger import Ledger
 from homeedit.household.compiling import Compiler
 from homeedit.household.results import AskedQuestion, BuildResult, FactResult
-from homeedit.household.teaching import preview
 from homeedit.household.workspace import Workspace
 from homeedit.patches.store import Patch, damaged_patches, delete_patch, find_patch, list_patches
 from homeedit.progress import Progress
@@ -99,7 +98,7 @@ def _even_if_removed(ledger: Ledger, fact_id: str) -> Fact:
         if not revisions:
             raise
         number = fact_id.strip().lower().removeprefix("f")
-        return preview(revisions[-1].parsed, f"f{number}")
+        return drafted(revisions[-1].parsed, f"f{number}")
 
 
 def _is(held_id: str, held_sentence: str, fact: Fact, sentences: set[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from homeedit.errors import USAGE, HomeEditError
-from homeedit.facts.fact import Fact, ParsedFact
+from homeedit.facts.fact import Fact, ParsedFact, drafted
 from homeedit.facts.ledger import Ledger
 from homeedit.facts.parse import parse_sentence
 from homeedit.facts.records import plain_sentence, same_matter
@@ -220,7 +220,7 @@ class Import:
             self.replaced.append((old, parsed))
         else:
             self.fresh.append(parsed)
-        self.known.add(preview(parsed, f"line {number}"))
+        self.known.add(drafted(parsed, f"line {number}"))
 
     def store(self, ledger: Ledger) -> Imported:
         """Store all that was accepted."""
@@ -230,25 +230,6 @@ class Import:
 
     def previewed(self) -> Imported:
         """What ``store`` would store; facts that would be new have the id ``new``."""
-        changed = [preview(parsed, old.id) for old, parsed in self.replaced]
-        added = [preview(parsed, "new") for parsed in self.fresh]
+        changed = [drafted(parsed, old.id) for old, parsed in self.replaced]
+        added = [drafted(parsed, "new") for parsed in self.fresh]
         return Imported((*changed, *added), tuple(self.problems))
-
-
-def preview(parsed: ParsedFact, identity: str) -> Fact:
-    """An understood sentence as a fact that is not stored."""
-    return Fact(
-        id=identity,
-        sentence=parsed.sentence,
-        subject=parsed.subject,
-        prompt=parsed.prompt,
-        target=parsed.target,
-        questions=parsed.questions,
-        relation=parsed.relation,
-        enabled=True,
-        state="draft",
-        patch=None,
-        revision=1,
-        created="",
-        changed="",
-    )

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from homeedit.errors import USAGE, HomeEditError
-from homeedit.facts.fact import Fact, ParsedFact
+from homeedit.facts.fact import Fact, ParsedFact, drafted
 from homeedit.facts.parse import parse_sentence
 
 
@@ -46,7 +46,7 @@ def repeated(sentences: Sequence[ParsedFact], count: int) -> tuple[Fact, ...]:
     """``count`` facts: the sentences in order, then again about "the spare key 2", "the spare key 3" and so on."""
     rounds = [divmod(number, len(sentences)) for number in range(count)]
     return tuple(
-        _fact(_about_another(sentences[at], turn + 1) if turn else sentences[at], number)
+        drafted(_about_another(sentences[at], turn + 1) if turn else sentences[at], f"f{number}")
         for number, (turn, at) in enumerate(rounds, start=1)
     )
 
@@ -61,19 +61,6 @@ def _about_another(parsed: ParsedFact, number: int) -> ParsedFact:
         subject=other(parsed.subject),
         prompt=other(parsed.prompt),
         questions=tuple(other(question) for question in parsed.questions),
-    )
-
-
-def _fact(parsed: ParsedFact, number: int) -> Fact:
-    return Fact(
-        **{name: getattr(parsed, name) for name in ParsedFact.__slots__},
-        id=f"f{number}",
-        enabled=True,
-        state="draft",
-        patch=None,
-        revision=1,
-        created="",
-        changed="",
     )
 
 
