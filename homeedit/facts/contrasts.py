@@ -11,6 +11,8 @@ from homeedit.facts.vocabulary import HEAD_SWAPS, MASS_WORDS, groups, kinds_of, 
 from homeedit.facts.words import DETERMINERS, PREPOSITIONS, plain
 
 _LONGEST_PHRASE = 3
+_CLOSEST = 4
+"""Words of the very kind that come before all others."""
 _UNSWAPPED = frozenset({"quality"})
 _BESIDE = {"man": ("woman",), "woman": ("man",), "parent": ("grandparent", "woman", "man"),
            "grandparent": ("parent", "man", "woman")}  # fmt: skip
@@ -38,10 +40,9 @@ def near_misses(fact: Fact | ParsedFact, avoid: Collection[str], *, seed: int, c
     taken = {_bare(subject) for subject in avoid} | {_bare(fact.subject)}
     target = f" {' '.join(plain(word) for word in fact.target.split())} "
     found: list[NearMiss] = []
-    pools = [list(_modifier_swaps(fact.subject, dice)), list(_head_swaps(fact.subject, dice))]
-    for pool in pools:
-        dice.shuffle(pool)
-    pools.append(list(_fallback(fact, dice)))
+    heads = list(_head_swaps(fact.subject, dice))
+    dice.shuffle(heads)
+    pools = [_modifier_swaps(fact.subject, dice), heads, list(_fallback(fact, dice))]
     for swapped, new_words in _in_turns(pools):
         if len(found) >= count:
             break
@@ -71,10 +72,17 @@ def _in_turns(pools: list[list[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
     yield from fallback
 
 
-def _modifier_swaps(subject: str, dice: random.Random) -> Iterator[tuple[str, str]]:
-    """Each known phrase of the subject in turn, replaced by others of its kind."""
+def _modifier_swaps(subject: str, dice: random.Random) -> list[tuple[str, str]]:
+    """Each known phrase of the subject replaced by others of its kind, in an order to pop from.
+
+    The closest come first: a taught target slips out for Opa before it does for Anna. Another quality ("old
+    batteries") says less than another thing ("spare light bulbs"), so of those there are few.
+    """
     words = subject.split()
     covered: set[int] = set()
+    head_end = len(_split_head(subject)[0].split())
+    closest: list[tuple[str, str]] = []
+    further: list[tuple[str, str]] = []
     for length in range(min(_LONGEST_PHRASE, len(words)), 0, -1):
         for start in range(len(words) - length + 1):
             span = range(start, start + length)
@@ -87,10 +95,17 @@ def _modifier_swaps(subject: str, dice: random.Random) -> Iterator[tuple[str, st
             covered |= set(span)
             following = words[start + length : start + length + 1]
             named = bool(following and set(kinds_of(following[0])) & {"man", "woman", "surname"})
-            for other in _others(phrase, kinds[0], named, dice)[:10]:
+            quality = kinds[0] in _UNSWAPPED
+            # A head that ``_head_swaps`` changes has its turns there.
+            aside = quality or (start + length == head_end and any(HEAD_SWAPS.get(kind) for kind in kinds))
+            for place, other in enumerate(_others(phrase, kinds[0], named, dice)[: 3 if quality else 10]):
                 spoken = _like(phrase, other)
                 if spoken:
-                    yield " ".join([*words[:start], spoken + ending, *words[start + length :]]), other
+                    swapped = " ".join([*words[:start], spoken + ending, *words[start + length :]])
+                    (closest if place < _CLOSEST and not aside else further).append((swapped, other))
+    dice.shuffle(closest)
+    dice.shuffle(further)
+    return further + closest
 
 
 def _without_ending(phrase: str) -> tuple[str, str]:
@@ -99,7 +114,7 @@ def _without_ending(phrase: str) -> tuple[str, str]:
 
 
 def _others(phrase: str, kind: str, followed_by_name: bool, dice: random.Random) -> list[str]:
-    """Other words of a kind: four of the very kind first, then also of those beside it."""
+    """Other words of a kind: some of the very kind first, then also of those beside it."""
     same = singular(phrase.lower())
     if kind == "relative" and followed_by_name:
         pool = [word for word in ("aunt", "uncle", "cousin") if word != same]
@@ -110,7 +125,7 @@ def _others(phrase: str, kind: str, followed_by_name: bool, dice: random.Random)
     beside = [word for name in _BESIDE.get(kind, ()) for word in groups()[name] if word.lower() not in alike]
     dice.shuffle(near)
     dice.shuffle(beside)
-    return near[:4] + beside[:8] + near[4:]
+    return near[:_CLOSEST] + beside[:8] + near[_CLOSEST:]
 
 
 def _like(original: str, other: str) -> str | None:
