@@ -77,37 +77,49 @@ def prepare(
     Memory: d_model values per token of all rows and per answer token of kept ones; ``MOST_KEYS`` keys a layer
     and kind (evenly thinned out).
     """
-    found: list[Prepared | None] = [None] * len(rows)
-    fresh = [row for row in rows if row.kind != "replay"]
-    tokens = {taught: sum(len(row.ids) for row in fresh if row.taught is taught) for taught in (False, True)}
+    found: dict[int, Prepared] = {}
+    fresh = [index for index, row in enumerate(rows) if row.kind != "replay"]
+    tokens = {taught: sum(len(rows[n].ids) for n in fresh if rows[n].taught is taught) for taught in (False, True)}
     stride = {taught: max(1, -(-count // MOST_KEYS)) for taught, count in tokens.items()}
     best: list[Tensor] = []
     collected: dict[tuple[int, bool], list[Tensor]] = {
         (layer, taught): [] for layer in model.edited_layers for taught in (False, True)
     }
-    for group in batches_of(rows, most_tokens):
+    for group in batches_of([rows[index] for index in fresh], most_tokens):
         progress.check()
-        chosen = [rows[index] for index in group]
+        chosen = [rows[fresh[place]] for place in group]
         hidden = model.lower(padded_ids(chosen, model.device))
         with torch.no_grad(), model.pristine(), model.recording() as keys:
             last = model.upper(hidden, chosen[0].prefixed)
             said = [last[number, row.start - 1 : len(row.ids) - 1] for number, row in enumerate(chosen)]
             best = [torch.stack([*best, best_logprobs(model.head, torch.cat(said)[::3])]).amax(0)]
-        for number, index in enumerate(group):
-            row = rows[index]
-            length = len(row.ids)
+        for number, (place, row) in enumerate(zip(group, chosen, strict=True)):
+            index, length = fresh[place], len(row.ids)
             found[index] = Prepared(row, hidden[number, :length].clone(), said[number].clone() if row.taught else None)
-            if row.kind == "replay":
-                continue
             for layer, (recorded,) in keys.items():
                 thinned = recorded[number, index % stride[row.taught] : length : stride[row.taught]]
                 collected[layer, row.taught].append(thinned.clone())
+    found |= _replayed(model, rows, most_tokens, progress)
     wanted = torch.tensor(sorted({token for row in rows for token in row.answer}), device=model.device)
     model.head = model.head.shortened(shortlist(best[0], wanted, MOST_VOCABULARY))
-    return [prepared for prepared in found if prepared is not None], {
+    return [found[index] for index in range(len(rows))], {
         layer: RowKeys(*(_joined(collected[layer, taught], model, layer) for taught in (False, True)))
         for layer in model.edited_layers
     }
+
+
+def _replayed(model: EditableModel, rows: Sequence[Row], most_tokens: int, progress: Progress) -> dict[int, Prepared]:
+    """Rows of earlier patches' facts, by index: their keys are preserved already, so only the states to start from
+    are needed."""
+    found: dict[int, Prepared] = {}
+    replayed = [index for index, row in enumerate(rows) if row.kind == "replay"]
+    for group in batches_of([rows[index] for index in replayed], most_tokens):
+        progress.check()
+        indexes = [replayed[place] for place in group]
+        hidden = model.lower(padded_ids([rows[index] for index in indexes], model.device))
+        for number, index in enumerate(indexes):
+            found[index] = Prepared(rows[index], hidden[number, : len(rows[index].ids)].clone())
+    return found
 
 
 def _joined(keys: Sequence[Tensor], model: EditableModel, layer: int) -> Tensor:

@@ -1,9 +1,9 @@
 """Null-space constraints: directions of keys that a change must leave alone.
 
 Two forms. *Hard* (AlphaEdit, arXiv 2410.02355, eq. 9-11): the leading eigenvectors U of the preserved keys'
-second moment C are projected out, P = I - U Uᵀ. *Soft*: the input side of a change is preconditioned by
-C^(-1/2), so that a unit of change moves text that resembles the preserved one by a unit only, and directions
-that matter to other text barely move.
+second moment C are projected out, P = I - U Uᵀ. *Soft*: the input side of a change is preconditioned by an
+inverse root of C, so that a unit of change moves text that resembles the preserved one by a unit only, and
+directions that matter to other text barely move.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def orthonormal(keys: Tensor, tolerance: float = 1e-5) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Whitening:
-    """Q C^(-1/2) [m, d_ff] of one layer.
+    """Q L^(-1) [m, d_ff] of one layer, float32; L is a root of the metric: M = L Lᵀ.
 
     Q are the m orthonormal directions, in whitened space, that the compile's own rows use most, so nothing
     d_ff × d_ff outlives the layer it is made for (making it holds about five such matrices).
@@ -74,18 +74,19 @@ def metric(
 
 
 def whiten(metric_: Tensor, forbidden: Tensor, used: Tensor | None, most: int) -> Whitening:
-    """C^(-1/2), kept exactly out of ``forbidden`` keys [n, d_ff], cut to the directions that rows use.
+    """L^(-1) with M = L Lᵀ, kept exactly out of ``forbidden`` keys [n, d_ff], cut to the directions that rows use.
 
-    ``used`` [n, d_ff] are the rows' keys; the leading ``most`` directions of their whitened second moment stay
-    (all of them with None). Time: one eigendecomposition of d_ff × d_ff.
+    Any inverse root of the metric M whitens: they differ by a rotation of the whitened space, which nothing in
+    there depends on; this one takes a tenth of the time of an eigendecomposition. ``used`` [n, d_ff] are the rows'
+    keys; the leading ``most`` directions of their whitened second moment stay (all of them with None).
     """
-    values, vectors = torch.linalg.eigh(metric_)
-    values = values.clamp_min(values.max() * 1e-7)
-    inverse_root = values.rsqrt()
-    if used is not None and most < len(values):
-        right = (_leading((used.float() @ vectors) * inverse_root, most) * inverse_root) @ vectors.T
+    root = torch.linalg.cholesky(metric_.double())
+    if used is not None and most < len(root):
+        whitened = torch.linalg.solve_triangular(root, used.double().T, upper=False).T
+        wanted = _leading(whitened.float(), most).double()
     else:
-        right = (vectors * inverse_root) @ vectors.T
+        wanted = torch.eye(len(root), dtype=root.dtype)
+    right = torch.linalg.solve_triangular(root.T, wanted.T, upper=True).T.float()
     if len(forbidden):
         basis = orthonormal(forbidden.float())
         right = right - (right @ basis) @ basis.T

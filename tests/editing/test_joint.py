@@ -292,6 +292,22 @@ def test_rounds_are_repeated_only_while_a_first_question_is_not_learned(raw: Lla
     assert progress.seen == ["learning"]
 
 
+def test_on_top_of_patches_every_row_is_measured_before_the_first_step(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[float]] = []
+    chosen = joint.choose
+    monkeypatch.setattr(joint, "choose", lambda task: seen.append([item.loss for item in task.facts]) or chosen(task))
+    task = real_task(raw)
+    train(task, Progress(), facts=1)
+    assert all(loss < float("inf") for loss in seen[0]), "learned rows of older facts would take the new ones' places"
+    alone = real_task(raw)
+    alone.facts = [item for item in alone.facts if item.row.kind == "fact"]
+    seen.clear()
+    train(alone, Progress(), facts=1)
+    assert seen[0] == [float("inf")] * len(alone.facts), "new rows need no look: none is learned"
+
+
 def test_all_learned_means_first_questions_well_and_the_mean_of_all() -> None:
     def facts(first: float, others: float) -> list[Prepared]:
         own = Prepared(row([1, 2, 3], 1, first=True), torch.zeros(3, 2), loss=first)

@@ -102,6 +102,9 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
     # A few facts need a smaller change, and at the full length steps overshoot: perplexity rises.
     rate = recipe.rate * task.share
     descent = Descent(math.sqrt(task.energy * len(changes)))
+    if any(item.row.kind == "replay" for item in task.facts):
+        # Otherwise the first steps would go to rows that are learned, only to see that they are.
+        refresh(task, changes)
     progress.stage("learning", steps)
     step = 0
     while step < steps:
