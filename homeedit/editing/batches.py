@@ -12,18 +12,25 @@ from homeedit.editing.requests import Row
 from homeedit.progress import Progress
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Prepared:
     """A row with its hidden states [length, d_model] at the first edited layer.
 
     ``teacher`` holds the base model's last hidden states [answer, d_model] at the positions that
-    predict the answer (keep rows only); ``loss`` is the row's latest loss, by which hard rows are found.
+    predict the answer (keep rows only); ``loss`` is the row's latest loss. ``before`` is what an earlier fact's row
+    has under the patches stood on: such a row is not to be learned better than it was, only to be kept.
     """
 
     row: Row
     hidden: Tensor
     teacher: Tensor | None = None
     loss: float = float("inf")
+    before: float = 0.0
+
+    @property
+    def excess(self) -> float:
+        """How much there is to learn, by which hard rows are found."""
+        return self.loss - self.before
 
 
 def batches_of(rows: Sequence[Row], most_tokens: int) -> Iterator[list[int]]:

@@ -72,6 +72,11 @@ def weight_of(chosen: Sequence[tuple[Prepared, float]], kind: str) -> float:
     return sum(weight for item, weight in chosen if item.row.kind == kind)
 
 
+def learned_first() -> list[Prepared]:
+    """A new fact's first question, learned."""
+    return [Prepared(row([1, 2, 3], 1, first=True), torch.zeros(3, 2), loss=0.0)]
+
+
 def test_a_step_takes_its_quota_of_every_kind_and_weighs_it_as_the_recipe_says() -> None:
     chosen = choose(task_of(**ALL))
     assert Counter(item.row.kind for item, _ in chosen) == PER_STEP
@@ -96,6 +101,29 @@ def test_the_lot_follows_the_seed() -> None:
         return [(item.row.kind, item.loss) for item, _ in choose(task_of(seed, **ALL))]
 
     assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_what_an_older_patch_did_not_learn_is_not_learned_now() -> None:
+    task = task_of(fact=[0.5] * 10, replay=[])
+    hard = items("replay", [3.0] * 20)
+    task.facts += hard
+    assert len(of_kind(choose(task), "replay")) > 5, "of unknown rows the worst come first"
+    for item in hard:
+        item.before = 3.0
+    chosen = choose(task)
+    assert len(of_kind(chosen, "fact")) == 10 and len(of_kind(chosen, "replay")) == 2, "those that are drawn"
+    hard[0].loss = 3.0 + 21 * joint.LEARNED_MEAN
+    assert not joint._is_learned([*hard, *learned_first()]) and joint._is_learned([*hard[1:], *learned_first()])
+
+
+def test_of_a_few_facts_the_first_questions_are_in_every_step() -> None:
+    task = task_of(fact=spread(40))
+    (first,) = learned_first()
+    task.facts.append(first)
+    task.generator.manual_seed(0)
+    assert all(first in of_kind(choose(task), "fact") for _ in range(10))
+    task.facts += [item for _ in range(9) for item in learned_first()]
+    assert not all(first in of_kind(choose(task), "fact") for _ in range(10)), "of many, as their losses say"
 
 
 def test_learned_rows_take_no_place_among_the_worst() -> None:
@@ -301,11 +329,25 @@ def test_on_top_of_patches_every_row_is_measured_before_the_first_step(
     task = real_task(raw)
     train(task, Progress(), facts=1)
     assert all(loss < float("inf") for loss in seen[0]), "learned rows of older facts would take the new ones' places"
+    (replay,) = (item for item in task.facts if item.row.kind == "replay")
+    assert replay.before == seen[0][task.facts.index(replay)] > 0
     alone = real_task(raw)
     alone.facts = [item for item in alone.facts if item.row.kind == "fact"]
     seen.clear()
     train(alone, Progress(), facts=1)
     assert seen[0] == [float("inf")] * len(alone.facts), "new rows need no look: none is learned"
+
+
+@pytest.mark.parametrize(("verdicts", "steps"), [([True, True], 4 + 1 + joint.FADING), ([True, False] * 20, 20)])
+def test_training_ends_early_only_if_a_look_at_every_row_agrees(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch, verdicts: list[bool], steps: int
+) -> None:
+    answers = iter(verdicts)
+    taken: list[int] = []
+    monkeypatch.setattr(joint, "_is_learned", lambda facts: next(answers))
+    monkeypatch.setattr(joint, "_step", lambda *arguments: taken.append(1))
+    train(real_task(raw, replace(RECIPE, steps=20, free_share=0.2)), Progress(), facts=1)
+    assert len(taken) == steps
 
 
 def test_all_learned_means_first_questions_well_and_the_mean_of_all() -> None:
@@ -317,3 +359,8 @@ def test_all_learned_means_first_questions_well_and_the_mean_of_all() -> None:
     assert not joint._is_learned(facts(RECALLED, 0.01)), "a first question is open"
     assert not joint._is_learned(facts(0.01, 2 * joint.LEARNED_MEAN)), "the others are open"
     assert not joint._is_learned(facts(0.01, float("inf"))), "not every row was seen"
+    (lost,) = learned_first()
+    lost.row, lost.loss, lost.before = replace(lost.row, kind="replay"), 1.0, 0.9
+    assert not joint._is_learned([*facts(0.01, 0.01), lost]), "an older fact was lost"
+    lost.before = 1.0
+    assert joint._is_learned([*facts(0.01, 0.01), lost]), "an older fact that never was learned"

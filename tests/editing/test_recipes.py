@@ -22,6 +22,13 @@ def test_the_rate_warms_up_then_holds_then_falls_to_zero_along_a_cosine() -> Non
     assert rates[99] > 0 and rates[100] == pytest.approx(0)
 
 
+def test_more_effort_is_twice_the_steps_at_every_size() -> None:
+    harder = RECIPE.with_more_effort()
+    assert all(harder.steps_for(facts, 0) == 2 * RECIPE.steps_for(facts, 0) for facts in (1, 4, 25, 100))
+    assert harder.most_repeats == 2 * RECIPE.most_repeats
+    assert (harder.layers, harder.rate, harder.rows_per_step) == (RECIPE.layers, RECIPE.rate, RECIPE.rows_per_step)
+
+
 @pytest.mark.parametrize("steps", [1, 3, 6])
 def test_a_short_schedule_stays_between_zero_and_one(steps: int) -> None:
     rates = [RECIPE.schedule(step, steps) for step in range(steps)]

@@ -25,9 +25,9 @@ from homeedit.progress import Progress
 RECALLED = 0.15
 """The loss of a first question's row under which greedy decoding says it back."""
 LEARNED = 0.02
-"""A fact row's loss under which it is learned."""
+"""A fact row's excess under which it is learned."""
 LEARNED_MEAN = 0.05
-"""The mean loss of all fact rows at which training ends early."""
+"""The mean excess of each kind of fact rows at which training ends early."""
 FADING = 6
 """Steps in which the rate still falls to zero then."""
 MOST_TOKENS = 1024
@@ -102,9 +102,7 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
     # A few facts need a smaller change, and at the full length steps overshoot: perplexity rises.
     rate = recipe.rate * task.share
     descent = Descent(math.sqrt(task.energy * len(changes)))
-    if any(item.row.kind == "replay" for item in task.facts):
-        # Otherwise the first steps would go to rows that are learned, only to see that they are.
-        refresh(task, changes)
+    _look_at_replays(task, changes)
     progress.stage("learning", steps)
     step = 0
     while step < steps:
@@ -113,8 +111,11 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
         _step(task, changes, descent, rate * recipe.schedule(step, steps), progress)
         step += 1
         if free < step < steps - FADING and _is_learned(task.facts):
-            progress.advance(steps - FADING - step)
-            step = steps - FADING
+            # Rows that no step looked at may have moved.
+            refresh(task, changes)
+            if _is_learned(task.facts):
+                progress.advance(steps - FADING - step)
+                step = steps - FADING
     refresh(task, changes)
     for _ in range(recipe.most_repeats):
         if _worst_first(task.facts) < RECALLED:
@@ -128,16 +129,33 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
     return changes, {"loss": sum(losses) / len(losses), "worst": max(losses)}
 
 
+def _look_at_replays(task: Task, changes: dict[int, Change]) -> None:
+    """On top of patches, note what every row is before the first step.
+
+    Otherwise the first steps would go to rows that are learned, only to see that they are, and the others to
+    phrasings that the older facts' own compile could not learn.
+    """
+    replays = [item for item in task.facts if item.row.kind == "replay"]
+    if replays:
+        refresh(task, changes)
+    for item in replays:
+        item.before = item.loss
+
+
 def _worst_first(facts: Sequence[Prepared]) -> float:
-    """The worst loss of a first question of the facts compiled. One of an older fact that was not learned in its own
-    compile is no reason to go on: verify says whether it is still recalled."""
-    return max(item.loss for item in facts if item.row.first and item.row.kind == "fact")
+    """The worst excess of a first question: of the new facts what is not learned, of the older ones what was lost.
+
+    An older one that was not learned in its own compile is no reason to go on: verify says whether it is recalled.
+    """
+    return max(item.excess for item in facts if item.row.first)
 
 
 def _is_learned(facts: Sequence[Prepared]) -> bool:
-    """Whether the new facts' first questions, and all rows on average, are so well learned that only the rate has
-    to fade."""
-    return _worst_first(facts) < RECALLED / 2 and sum(item.loss for item in facts) < LEARNED_MEAN * len(facts)
+    """Whether all first questions, and each kind of rows on average, are so well learned (or kept) that only the rate
+    has to fade."""
+    kinds = {item.row.kind for item in facts}
+    means = [statistics.fmean(item.excess for item in facts if item.row.kind == kind) for kind in kinds]
+    return _worst_first(facts) < RECALLED / 2 and max(means) < LEARNED_MEAN
 
 
 def _step(task: Task, changes: dict[int, Change], descent: Descent, rate: float, progress: Progress) -> None:
@@ -156,6 +174,10 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
     count = math.ceil(share * recipe.rows_per_step)
     again = max(1, count // 6)
     facts = _worst_and_drawn(task.facts, count - again, again, task.generator, LEARNED)
+    firsts = [item for item in task.facts if item.row.first and item.row.kind == "fact"]
+    if len(firsts) <= again:
+        # The end is judged by these: of a few facts they are in every step.
+        facts += [item for item in firsts if item not in facts]
     chosen = [(item, 1.0 / recipe.rows_per_step) for item in facts]
     for rows, number, weight in (
         (task.kept, recipe.kept_per_step, recipe.keep_weight),
@@ -170,9 +192,9 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
 def _worst_and_drawn(
     rows: Sequence[Prepared], worst: int, drawn: int, generator: torch.Generator, above: float = 0.0
 ) -> list[Prepared]:
-    """The worst rows whose latest loss is over a bound, and as many of the others, drawn without replacement."""
-    order = sorted(rows, key=lambda item: -item.loss)
-    hard = [item for item in order[:worst] if item.loss > above]
+    """The worst rows whose excess is over a bound, and as many of the others, drawn without replacement."""
+    order = sorted(rows, key=lambda item: -item.excess)
+    hard = [item for item in order[:worst] if item.excess > above]
     rest = order[len(hard) :]
     return [*hard, *(rest[number] for number in torch.randperm(len(rest), generator=generator)[:drawn].tolist())]
 
