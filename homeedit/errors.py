@@ -1,5 +1,7 @@
 """The one error the core raises; a face turns it into words and an exit code."""
 
+from typing import Any
+
 DONE, FAILED, USAGE, NOT_RECALLED = 0, 1, 2, 3
 """Exit codes of the command line: done, failed, wrong usage, done but some fact is not recalled."""
 
@@ -15,6 +17,16 @@ class HomeEditError(Exception):
         self.message = message
         self.hint = hint
         self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors travel between processes whatever their class takes to be made."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[HomeEditError], arguments: tuple[Any, ...], fields: dict[str, Any]) -> HomeEditError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(fields)
+    return error
 
 
 class Cancelled(HomeEditError):

@@ -4,7 +4,9 @@ A home is a folder with ``homeedit.toml``, ``models/`` and ``edits/``. Every set
 is declared; the description is also the comment that is written into the file.
 """
 
+import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -75,7 +77,10 @@ def find_home(explicit: Path | None, environ: Mapping[str, str]) -> Home:
 
 
 def _described(default: Any, text: str, allowed: str) -> Any:
-    return field(default=default, metadata={"text": text, "allowed": allowed})
+    described = {"text": text, "allowed": allowed}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=described)
+    return field(default=default, metadata=described)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,10 @@ class Settings:
     device: str = _described("auto", "Where to compile; auto takes the best there is.", "auto, cuda, mps or cpu")
     keep_builds: int = _described(5, "How many builds are kept; older ones are deleted.", "1 to 1000")
     context: int = _described(2048, "Tokens that question and answer may have together.", "256 to 1048576")
+    theme: str = _described("textual-dark", "The colours of the app.", "a theme's name")
+    keys: Mapping[str, str] = _described(
+        {}, 'Keys of the app: an action = "a key".', "a key for each action, never ctrl+a or ctrl+b"
+    )
 
     def usable_threads(self) -> int:
         """``threads``, or the number of cores this process may run on."""
@@ -105,10 +114,14 @@ class Settings:
 
 _RANGES = {"seed": (0, 2**31 - 1), "threads": (0, 1024), "keep_builds": (1, 1000), "context": (256, 2**20)}
 _CHOICES = {"method": METHODS, "device": DEVICES}
+_TAKEN_KEYS = frozenset({"ctrl+a", "ctrl+b"})
+"""Keys that screen and tmux keep for themselves: in them, the app would never see these."""
 
 
-def _allowed(name: str, value: object) -> bool:
+def allowed(name: str, value: object) -> bool:
     """Whether ``value`` is of the right type and within what the setting ``name`` allows."""
+    if name == "keys":
+        return isinstance(value, Mapping) and all(_is_name(action) and _is_key(key) for action, key in value.items())
     if name in _RANGES:
         low, high = _RANGES[name]
         return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
@@ -120,11 +133,31 @@ def _allowed(name: str, value: object) -> bool:
     return 0 < len(value) <= 100 and value[0].isalnum() and all(c.isalnum() or c in "-_." for c in value)
 
 
-def _line_of(text: str, key: str) -> int:
+def _is_name(action: object) -> bool:
+    return isinstance(action, str) and 0 < len(action) <= 100 and action.isprintable()
+
+
+def _is_key(key: object) -> bool:
+    """Whether a person can press it: one key or several with commas between, none of them taken."""
+    if not isinstance(key, str) or not key.isprintable() or len(key) > 100:
+        return False
+    return bool(key.strip()) and not any(each.strip().casefold() in _TAKEN_KEYS for each in key.split(","))
+
+
+def line_of(text: str, key: str) -> int:
+    """The number of the line of a settings file that sets ``key``, or begins the table of that name."""
     for number, line in enumerate(text.splitlines(), 1):
-        if line.split("=")[0].strip().strip("\"'") == key:
+        if re.split("[=#]", line)[0].strip(" \t\"'[]\ufeff") == key:
             return number
     return 1
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """A table with dotted names: TOML reads ``app.quit = "q"`` as a table in a table."""
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+    return found
 
 
 def load_settings(home: Home) -> Settings:
@@ -134,26 +167,39 @@ def load_settings(home: Home) -> Settings:
         HomeEditError: the file cannot be read, is not TOML, or a key or value is not allowed; the message
             names the line, the key and what is allowed.
     """
+    return Settings(**checked_values(home, read_settings(home)))
+
+
+def read_settings(home: Home) -> str:
+    """The text of the settings file, line ends as they are; empty when there is none."""
     path = home.settings_file
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        values = tomllib.loads(text)
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        return Settings()
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise HomeEditError(f"The settings file {path} cannot be read: {error}.", _HINT) from error
+
+
+def checked_values(home: Home, text: str) -> dict[str, Any]:
+    """What the text of a settings file sets; raises as ``load_settings`` does."""
+    path = home.settings_file
+    try:
+        values = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         raise HomeEditError(f"The settings file {path} is not valid TOML: {error}.", _HINT) from error
     known = {each.name: each for each in fields(Settings)}
+    if isinstance(values.get("keys"), dict):
+        values["keys"] = _flat(values["keys"])
     for key, value in values.items():
-        where = f"{path}, line {_line_of(text, key)}"
+        where = f"{path}, line {line_of(text, key)}"
         if key not in known:
             raise HomeEditError(f"{where}: there is no setting {key!r}.", f"Allowed: {', '.join(known)}.")
-        if not _allowed(key, value):
+        if not allowed(key, value):
             raise HomeEditError(
                 f"{where}: {key} = {value!r} is not allowed.", f"Allowed: {known[key].metadata['allowed']}."
             )
-    return Settings(**values)
+    return values
 
 
 _HINT = "Correct the file, or delete it: every setting has a default. Facts and builds are not affected."
@@ -168,16 +214,30 @@ def write_settings(home: Home, settings: Settings) -> None:
     """
     lines = ["# Settings of this home. A line may be left out; the value shown is then the default."]
     for each in fields(Settings):
-        value, allowed = getattr(settings, each.name), each.metadata["allowed"]
-        if not _allowed(each.name, value):
-            raise HomeEditError(f"The setting {each.name} = {value!r} is not allowed.", f"Allowed: {allowed}.")
-        shown = str(value) if isinstance(value, int) else f'"{value}"'
-        lines += ["", f"# {each.metadata['text']} Allowed: {allowed}.", f"{each.name} = {shown}"]
+        value, what = getattr(settings, each.name), each.metadata["allowed"]
+        if not allowed(each.name, value):
+            raise HomeEditError(f"The setting {each.name} = {value!r} is not allowed.", f"Allowed: {what}.")
+        lines += ["", f"# {each.metadata['text']} Allowed: {what}."]
+        if isinstance(value, Mapping):
+            # Tables come last in a TOML file; ``keys`` is the last field.
+            lines += [f"[{each.name}]", *(f"{quoted(action)} = {quoted(key)}" for action, key in value.items())]
+        else:
+            lines += [f"{each.name} = {value if isinstance(value, int) else quoted(value)}"]
+    replace_settings(home, "\n".join(lines) + "\n")
+
+
+def quoted(text: str) -> str:
+    """A text as TOML writes it; JSON's escapes are TOML's too."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def replace_settings(home: Home, text: str) -> None:
+    """Make ``text`` the settings file, atomically and byte for byte."""
     home.root.mkdir(parents=True, exist_ok=True)
     temporary = home.settings_file.with_name(f".homeedit.toml.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
+        with temporary.open("wb") as file:
+            file.write(text.encode("utf-8"))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, home.settings_file)

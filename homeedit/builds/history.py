@@ -44,6 +44,10 @@ class Build:
     bytes: int
     """Size of model.gguf."""
     problem: str = ""
+    kl: float | None = None
+    """Mean KL to the base on unrelated questions when it was made, in nats a token."""
+    kept: tuple[int, int] | None = None
+    """Unrelated answers that were still right, and how many the base answers rightly."""
 
     @property
     def gguf(self) -> Path:
@@ -230,6 +234,7 @@ def _describe(base: BaseModel, folder: Path) -> Build:
             forced=bool(manifest.get("forced", False)),
             bytes=size,
             problem=_problem(base, folder, manifest, size),
+            **_locality(manifest),
         )
     except HomeEditError as error:
         return _damaged_build(base, folder, size, error.message)
@@ -252,6 +257,14 @@ def _damaged_build(base: BaseModel, folder: Path, size: int, problem: str) -> Bu
         bytes=size,
         problem=problem,
     )
+
+
+def _locality(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest says of unrelated answers, if anything."""
+    found = manifest.get("locality")
+    if not isinstance(found, Mapping) or not {"kl", "kept", "asked"} <= set(found):
+        return {}
+    return {"kl": float(found["kl"]), "kept": (int(found["kept"]), int(found["asked"]))}
 
 
 def _problem(base: BaseModel, folder: Path, manifest: Mapping[str, Any], size: int) -> str:

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from homeedit.cli.context import JsonOption, WaitOption, face
-from homeedit.cli.output import build_json, print_builds, print_json, print_path, talk
+from homeedit.cli.output import build_json, change_json, print_builds, print_change, print_json, print_path, talk
 from homeedit.errors import HomeEditError
 
-app = typer.Typer(no_args_is_help=True, help="Builds: list, use another, prune, export.")
+app = typer.Typer(no_args_is_help=True, help="Builds: list, compare, use another, prune, export.")
 
 
 @app.command("list")
@@ -25,6 +25,35 @@ def list_builds(context: typer.Context, json_output: JsonOption = False) -> None
         talk("No builds yet. `homeedit compile` makes the first.")
 
 
+def _number(text: str) -> int | None:
+    """A build's number, None for the base model."""
+    if text == "base":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise HomeEditError(f"{text!r} is not a build's number.", "See `homeedit build list`.", exit_code=2)
+    return int(text)
+
+
+@app.command("compare")
+def compare(
+    context: typer.Context,
+    older: Annotated[str, typer.Argument(metavar="A", help="A build's number, or base.")],
+    newer: Annotated[str, typer.Argument(metavar="B", help="Another one's.")],
+    json_output: JsonOption = False,
+) -> None:
+    """Show what changed from build A to build B.
+
+    Sentences added (+) and removed (-), questions that both were asked and answered otherwise (?), the share of
+    facts recalled, and how far unrelated answers are from the base model's (KL).
+    """
+    this = face(context, json_output)
+    change = this.household.compare(_number(older), _number(newer))
+    if this.json:
+        print_json(change_json(change))
+    else:
+        print_change(change)
+
+
 @app.command("use")
 def use(
     context: typer.Context,
@@ -37,9 +66,7 @@ def use(
     The facts in the ledger stay as they are.
     """
     this = face(context, json_output)
-    if number != "base" and not (number.isascii() and number.isdigit()):
-        raise HomeEditError(f"{number!r} is not a build's number.", "See `homeedit build list`.", exit_code=2)
-    wanted = None if number == "base" else int(number)
+    wanted = _number(number)
     this.household.use(wanted, progress=this.progress, wait=wait)
     builds, active = this.household.builds()
     if this.json:

@@ -9,6 +9,7 @@ from homeedit.cli.context import Face, JsonOption, WaitOption, can_ask, face, li
 from homeedit.cli.output import fact_json, print_fact, print_facts, print_json, print_line, talk
 from homeedit.cli.work import finish_build
 from homeedit.errors import DONE, FAILED, HomeEditError
+from homeedit.facts.tags import clean_tags
 from homeedit.household import Contradiction, OnConflict
 from homeedit.household.results import Imported
 
@@ -25,6 +26,9 @@ TargetOption = Annotated[str | None, typer.Option(help="The answer that complete
 QuestionOption = Annotated[
     list[str] | None,
     typer.Option("--question", help="A question that the fact answers; may be repeated.", metavar="TEXT"),
+]
+TagOption = Annotated[
+    list[str] | None, typer.Option("--tag", help="A word to find it by; may be repeated.", metavar="TEXT")
 ]
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="If it contradicts a known fact, change that fact to say this.")
@@ -60,6 +64,7 @@ def add(
     prompt: PromptOption = None,
     target: TargetOption = None,
     question: QuestionOption = None,
+    tag: TagOption = None,
     replace: ReplaceOption = False,
     keep_both: KeepBothOption = False,
     json_output: JsonOption = False,
@@ -80,6 +85,7 @@ def add(
                 prompt=prompt,
                 target=target,
                 questions=question or (),
+                tags=tag or (),
                 on_conflict=wanted,
                 progress=this.progress,
             )
@@ -106,8 +112,10 @@ def import_facts(
 ) -> None:
     """Add many sentences from a file or stdin.
 
-    One sentence a line, or JSON lines with "sentence" and optionally "subject", "prompt", "target" and
-    "questions". Good lines are stored even if others are not; those are listed with the reason.
+    One sentence a line, or JSON lines with "sentence" and optionally "subject", "prompt", "target",
+    "questions" and "tags". Or CSV, if the first line is a header with a column "sentence" (others: subject,
+    prompt, target, question, questions with | between them, tags). Good lines are stored even if others are
+    not; those are listed with the reason.
     """
     this = face(context, json_output)
     lines = _lines(file)
@@ -145,9 +153,13 @@ def list_facts(
     state: Annotated[
         str | None, typer.Option(help="Only facts in this state: draft, compiled, live or failed.")
     ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Only facts with this tag; if repeated, with all of them.", metavar="TEXT"),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """List all facts with state, switch and patch.
+    """List all facts with state, switch, patch and tags.
 
     draft: not compiled yet; compiled: in a patch, not in the active build; live: in the active build and
     recalled; failed: refused, or asked and not recalled.
@@ -156,13 +168,14 @@ def list_facts(
     known = ("draft", "compiled", "live", "failed")
     if state is not None and state not in known:
         raise HomeEditError(f"There is no state {state!r}.", f"States: {', '.join(known)}.", exit_code=2)
-    facts = [fact for fact in this.household.facts() if state in (None, fact.state)]
+    tags = set(clean_tags(tag or ()))
+    facts = [fact for fact in this.household.facts() if state in (None, fact.state) and tags <= set(fact.tags)]
     if this.json:
         print_json([fact_json(fact) for fact in facts])
     elif facts:
         print_facts(facts)
     else:
-        talk("No facts." if state else 'No facts yet. `homeedit fact add "…"` adds the first.')
+        talk("No facts." if state or tags else 'No facts yet. `homeedit fact add "…"` adds the first.')
 
 
 @app.command("show")
@@ -173,7 +186,7 @@ def show(
 ) -> None:
     """Show all of one fact.
 
-    With what the active build answered to its questions, and why it was refused, if it was.
+    With what the active build answered to its questions, why it was refused, if it was, and its earlier words.
     """
     this = face(context, json_output)
     fact = this.household.fact(fact_id)
@@ -186,6 +199,8 @@ def show(
         print_line(f"{'answered' if asked.right else 'WRONG':<10} {asked.question}\n{'':<10} {asked.answer}")
     if result.refused:
         print_line(f"{'refused':<10} {result.refused}")
+    for earlier in this.household.history(fact_id)[:-1]:
+        print_line(f"{'was':<10} {earlier.number}, {earlier.created}: {earlier.parsed.sentence}")
 
 
 @app.command("edit")
@@ -197,17 +212,23 @@ def edit(
     prompt: PromptOption = None,
     target: TargetOption = None,
     question: QuestionOption = None,
+    tag: TagOption = None,
+    no_tags: Annotated[bool, typer.Option("--no-tags", help="Take its tags off.")] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Change a fact.
 
-    The old revision is kept in the ledger; the next compile teaches the new one.
+    The old revision is kept in the ledger; the next compile teaches the new one. Tags given replace those it
+    has; if nothing else is changed, there is nothing to compile.
     """
     this = face(context, json_output)
-    if sentence is subject is prompt is target is None and not question:
+    if tag and no_tags:
+        raise HomeEditError("--tag and --no-tags exclude each other.", "Give one of them.", exit_code=2)
+    words = sentence is not None or subject is not None or prompt is not None or target is not None or bool(question)
+    if not words and not tag and not no_tags:
         raise HomeEditError(
             "Nothing to change was given.",
-            "Use --sentence, --subject, --prompt, --target or --question.",
+            "Use --sentence, --subject, --prompt, --target, --question, --tag or --no-tags.",
             exit_code=2,
         )
     changed = this.household.edit(
@@ -217,13 +238,14 @@ def edit(
         prompt=prompt,
         target=target,
         questions=tuple(question) if question else None,
+        tags=tag or (() if no_tags else None),
         progress=this.progress,
     )
     if this.json:
         print_json(fact_json(changed))
     else:
         print_fact(changed)
-        talk("Changed. `homeedit compile` teaches it to the model.")
+        talk("Changed. `homeedit compile` teaches it to the model." if words else "Changed.")
 
 
 @app.command("remove")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from homeedit import __version__
-from homeedit.cli import bench, builds, demo, facts, models, patches, work
+from homeedit.cli import bench, builds, demo, facts, models, patches, settings, terminal, work
 from homeedit.cli.context import Common, chosen_home
 from homeedit.cli.interrupt import Stopped, install, say_stopped
 from homeedit.cli.output import talk
@@ -33,8 +33,10 @@ app.add_typer(facts.app, name="fact")
 app.add_typer(patches.app, name="patch")
 app.add_typer(builds.app, name="build")
 app.add_typer(models.app, name="model")
+app.add_typer(settings.app, name="settings")
 app.add_typer(bench.app, name="bench")
 app.command("demo")(demo.demo)
+app.command("web")(terminal.web)
 
 
 def _print_version(value: bool) -> None:
@@ -70,7 +72,11 @@ def common(
     if device is not None and device not in DEVICES:
         raise HomeEditError(f"There is no device {device!r}.", f"Choose one of {', '.join(DEVICES)}.", USAGE)
     context.obj = Common(home, json_output, device)
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        return
+    if terminal.can_open() and not json_output:
+        terminal.open_app(context)
+    else:
         print(context.get_help())
 
 

@@ -5,7 +5,7 @@ Text of people and models is never read as markup; control characters are shown,
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from homeedit.base.store import BaseModel
     from homeedit.builds.history import Build
     from homeedit.facts.fact import Fact
-    from homeedit.household.results import Answer, BuildResult, Check, FactResult
+    from homeedit.household.results import Answer, BuildChange, BuildResult, Check, FactResult, SettingValue
     from homeedit.patches.store import Patch
 
 Json = dict[str, Any]
@@ -80,14 +80,18 @@ def fact_json(fact: "Fact") -> Json:
         "enabled": fact.enabled,
         "state": fact.state,
         "patch": fact.patch,
+        "tags": list(fact.tags),
     }
 
 
 def print_facts(facts: Sequence["Fact"]) -> None:
     """A table of facts."""
     print_table(
-        ("ID", "STATE", "ON", "PATCH", "SENTENCE"),
-        [(fact.id, fact.state, yes_no(fact.enabled), fact.patch or "-", fact.sentence) for fact in facts],
+        ("ID", "STATE", "ON", "PATCH", "TAGS", "SENTENCE"),
+        [
+            (fact.id, fact.state, yes_no(fact.enabled), fact.patch or "-", " ".join(fact.tags) or "-", fact.sentence)
+            for fact in facts
+        ],
     )
 
 
@@ -101,6 +105,7 @@ def print_fact(fact: "Fact") -> None:
         ("target", fact.target),
         ("state", fact.state + ("" if fact.enabled else ", disabled")),
         ("patch", fact.patch or "-"),
+        ("tags", " ".join(fact.tags) or "-"),
         ("revision", str(fact.revision)),
         ("changed", fact.changed),
     ]
@@ -220,6 +225,66 @@ def print_builds(builds: Sequence["Build"], active: int | None) -> None:
             for build in builds
         ],
     )
+
+
+def change_json(change: "BuildChange") -> Json:
+    """What changed between two builds."""
+    return {
+        "older": change.older,
+        "newer": change.newer,
+        "added": list(change.added),
+        "removed": list(change.removed),
+        "answers": [
+            {
+                "question": answer.question,
+                "before": answer.before,
+                "after": answer.after,
+                "right_before": answer.right_before,
+                "right_after": answer.right_after,
+            }
+            for answer in change.answers
+        ],
+        "kl": list(change.kl),
+        "recall": list(change.recall),
+    }
+
+
+def print_change(change: "BuildChange") -> None:
+    """What changed between two builds, line by line."""
+    for sign, sentences in (("+", change.added), ("-", change.removed)):
+        for sentence in sentences:
+            print_line(f"{sign} {sentence}")
+    for answer in change.answers:
+        print_line(f"? {answer.question}")
+        print_line(f"    {_right(answer.right_before)} {answer.before}")
+        print_line(f"    {_right(answer.right_after)} {answer.after}")
+    for name, (before, after), form in (("recall", change.recall, ".0%"), ("KL", change.kl, ".4f")):
+        shown = ["-" if value is None else format(value, form) for value in (before, after)]
+        print_line(f"{name:<10} {shown[0]} -> {shown[1]}")
+
+
+def _right(right: bool) -> str:
+    return "right" if right else "WRONG"
+
+
+def setting_json(setting: "SettingValue") -> Json:
+    """A setting with where it comes from."""
+    value = dict(setting.value) if isinstance(setting.value, Mapping) else setting.value
+    return {"name": setting.name, "value": value, "source": setting.source, "allowed": setting.allowed}
+
+
+def print_settings(settings: Sequence["SettingValue"]) -> None:
+    """A table of settings."""
+    print_table(
+        ("NAME", "VALUE", "FROM", "ALLOWED", "WHAT IT IS FOR"),
+        [(each.name, _setting_text(each), each.source, each.allowed, each.text) for each in settings],
+    )
+
+
+def _setting_text(setting: "SettingValue") -> str:
+    if isinstance(setting.value, Mapping):
+        return ", ".join(f"{action} = {key}" for action, key in setting.value.items()) or "-"
+    return str(setting.value)
 
 
 def model_json(base: "BaseModel") -> Json:

@@ -83,9 +83,10 @@ def finish_build(this: Face, result: BuildResult, *, show: bool = True) -> None:
         talk(f"Build {result.build} is active.")
     failed = [fact.id for fact in result.facts if fact.state == "failed"]
     if result.activated and failed:
+        again = " ".join(f"--retry {fact}" for fact in failed)
         talk(
-            f"Not recalled: {', '.join(failed)}. `homeedit verify` shows the answers; "
-            "`homeedit compile --consolidate` or other words for the sentence often help."
+            f"Not recalled: {', '.join(failed)}. `homeedit verify` shows the answers; other words for the sentence, "
+            f"`homeedit compile {again}` or `homeedit compile --consolidate` often help."
         )
     raise typer.Exit(result.exit_code)
 
@@ -96,6 +97,10 @@ def compile_facts(
         bool,
         typer.Option("--consolidate", help="Compile all enabled facts again, together, into one new patch."),
     ] = False,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option("--retry", help="Compile this fact anew, with twice the effort; may be repeated.", metavar="ID"),
+    ] = None,
     force: ForceOption = False,
     wait: WaitOption = True,
     json_output: JsonOption = False,
@@ -110,7 +115,9 @@ def compile_facts(
     Exit code 0: done and every fact is recalled; 3: done, but some fact is not recalled; 1: refused.
     """
     this = face(context, json_output)
-    result = this.household.compile(consolidate=consolidate, force=force, progress=this.progress, wait=wait)
+    result = this.household.compile(
+        consolidate=consolidate, force=force, retry=retry or (), progress=this.progress, wait=wait
+    )
     finish_build(this, result)
 
 

@@ -4,7 +4,7 @@ The numbers were measured on SmolLM2-135M-Instruct; README.md in this folder say
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from homeedit.base.store import BaseModel
@@ -102,6 +102,15 @@ class Recipe:
         warm = min(1.0, (step + 1) / self.warmup)
         past = (step / steps - self.hold_share) / (1 - self.hold_share)
         return warm * (0.5 * (1 + math.cos(math.pi * past)) if past > 0 else 1.0)
+
+    def with_more_effort(self) -> "Recipe":
+        """This recipe for facts that were not learned with it: twice the steps and rounds, twice the time."""
+        return replace(
+            self,
+            steps=2 * self.steps,
+            steps_per_root_fact=2 * self.steps_per_root_fact,
+            most_repeats=2 * self.most_repeats,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a patch's metadata."""

@@ -40,9 +40,11 @@ class Fact:
     revision: int
     created: str
     changed: str
+    tags: tuple[str, ...] = ()
+    """Words of the household to find it by; no part of what is taught."""
 
 
-def drafted(parsed: ParsedFact, identity: str, created: str = "") -> Fact:
+def drafted(parsed: ParsedFact, identity: str, created: str = "", tags: tuple[str, ...] = ()) -> Fact:
     """A new fact of these words: enabled, in its first revision, in no patch."""
     return Fact(
         id=identity,
@@ -58,4 +60,5 @@ def drafted(parsed: ParsedFact, identity: str, created: str = "") -> Fact:
         revision=1,
         created=created,
         changed=created,
+        tags=tags,
     )

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from homeedit.facts.database import create_database, open_database, translated
-from homeedit.facts.fact import Fact, ParsedFact, drafted
+from homeedit.facts.fact import Fact, ParsedFact
 from homeedit.facts.records import (
     BuildRecord,
     Result,
@@ -25,9 +25,11 @@ from homeedit.facts.records import (
     timestamp,
     written,
 )
+from homeedit.facts.rows import insert_fact, insert_revision, put_back
+from homeedit.facts.tags import clean_tags
 
 _SELECT = """SELECT f.id, f.revision, f.sentence, f.subject, f.prompt, f.target, f.questions, f.relation,
-    f.enabled, f.patch, f.refused, f.created, f.changed, r.right AS recalled FROM facts f
+    f.enabled, f.patch, f.refused, f.created, f.changed, f.tags, r.right AS recalled FROM facts f
     LEFT JOIN results r ON r.fact_id = f.id AND r.revision = f.revision AND r.position = 0
         AND r.base = :base AND r.build = :active
     WHERE f.removed = 0"""
@@ -81,40 +83,26 @@ class Ledger:
 
     # Facts
 
-    def add(self, parsed: ParsedFact) -> Fact:
+    def add(self, parsed: ParsedFact, tags: Iterable[str] = ()) -> Fact:
         """Store a new fact, enabled, as a draft; asking about duplicates first is the caller's part."""
         with self._change() as connection:
-            return self._insert(connection, parsed)
+            return insert_fact(connection, parsed, clean_tags(tags))
 
     def add_all(self, facts: Iterable[ParsedFact]) -> list[Fact]:
         """Store several facts in one transaction: all of them or none."""
+        return self.add_tagged((parsed, ()) for parsed in facts)
+
+    def add_tagged(self, facts: Iterable[tuple[ParsedFact, Iterable[str]]]) -> list[Fact]:
+        """Store several facts with their tags in one transaction: all of them or none."""
         with self._change() as connection:
-            return [self._insert(connection, parsed) for parsed in facts]
+            return [insert_fact(connection, parsed, clean_tags(tags)) for parsed, tags in facts]
 
-    def _insert(self, connection: sqlite3.Connection, parsed: ParsedFact) -> Fact:
-        now = timestamp()
-        cursor = connection.execute(
-            "INSERT INTO facts (revision, sentence, plain, subject, prompt, target, questions, relation,"
-            " created, changed) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (parsed.sentence, plain_sentence(parsed.sentence), *written(parsed)[1:], now, now),
-        )
-        number = int(cursor.lastrowid or 0)
-        self._insert_revision(connection, number, 1, parsed, now)
-        return drafted(parsed, f"f{number}", now)
+    def edit(self, fact_id: str, parsed: ParsedFact, tags: Iterable[str] | None = None) -> Fact:
+        """Store a new revision of a fact; it is a draft again, its old wording stays in ``revisions``.
 
-    @staticmethod
-    def _insert_revision(
-        connection: sqlite3.Connection, number: int, revision: int, parsed: ParsedFact, now: str
-    ) -> None:
-        connection.execute(
-            "INSERT INTO revisions (fact_id, revision, sentence, subject, prompt, target, questions,"
-            " relation, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (number, revision, *written(parsed), now),
-        )
-
-    def edit(self, fact_id: str, parsed: ParsedFact) -> Fact:
-        """Store a new revision of a fact; it is a draft again, its old wording stays in ``revisions``."""
-        number = parse_fact_id(fact_id)
+        Without ``tags`` it keeps those that it has.
+        """
+        number, wanted = parse_fact_id(fact_id), None if tags is None else clean_tags(tags)
         with self._change() as connection:
             row = connection.execute("SELECT * FROM facts WHERE id = ? AND removed = 0", (number,)).fetchone()
             if row is None:
@@ -123,17 +111,18 @@ class Ledger:
             revision = row["revision"] + 1
             connection.execute(
                 "UPDATE facts SET revision = ?, sentence = ?, plain = ?, subject = ?, prompt = ?, target = ?,"
-                " questions = ?, relation = ?, patch = NULL, refused = NULL, changed = ? WHERE id = ?",
+                " questions = ?, relation = ?, patch = NULL, refused = NULL, changed = ?, tags = ? WHERE id = ?",
                 (
                     revision,
                     parsed.sentence,
                     plain_sentence(parsed.sentence),
                     *written(parsed)[1:],
                     now,
+                    row["tags"] if wanted is None else json.dumps(wanted),
                     number,
                 ),
             )
-            self._insert_revision(connection, number, revision, parsed, now)
+            insert_revision(connection, number, revision, parsed, now)
             return Fact(
                 id=f"f{number}",
                 enabled=bool(row["enabled"]),
@@ -142,6 +131,7 @@ class Ledger:
                 revision=revision,
                 created=row["created"],
                 changed=now,
+                tags=tuple(json.loads(row["tags"])) if wanted is None else wanted,
                 **spelled(parsed),
             )
 
@@ -174,6 +164,22 @@ class Ledger:
         with self._change() as connection:
             for fact_id in fact_ids:
                 self._update(connection, fact_id, "enabled = ?, changed = ?", (int(enabled), timestamp()))
+
+    def set_tags(self, fact_ids: Iterable[str], tags: Iterable[str]) -> None:
+        """Give facts these tags instead of those they have, all of them or none; no new revision."""
+        text = json.dumps(clean_tags(tags))
+        with self._change() as connection:
+            for fact_id in fact_ids:
+                self._update(connection, fact_id, "tags = ?, changed = ?", (text, timestamp()))
+
+    def put_back(self, fact: Fact, patch: str | None) -> None:
+        """Make the stored fact what ``fact`` says, also when it was removed; raises HomeEditError after a purge.
+
+        Other words become a further revision; what builds answered to ``fact.revision``, if it has these very
+        words, counts for it. ``patch`` is the one that holds these words, if any.
+        """
+        with self._change() as connection:
+            put_back(connection, fact, patch)
 
     def remove(self, fact_id: str, *, purge: bool = False) -> None:
         """Take a fact off the list; its history stays, unless ``purge`` overwrites every trace of it here."""
@@ -226,13 +232,14 @@ class Ledger:
         if connection.execute(query, (*values, parse_fact_id(fact_id))).rowcount == 0:
             raise no_such_fact(fact_id)
 
-    def duplicate_of(self, sentence: str) -> Fact | None:
+    def duplicate_of(self, sentence: str, *, ignore: Iterable[str] = ()) -> Fact | None:
         """The fact that says the same sentence, whatever its case, spaces and full stop."""
+        ignored = {parse_fact_id(fact_id) for fact_id in ignore}
         rows = self._rows(
-            f"{_SELECT} AND f.plain = :plain ORDER BY f.id LIMIT 1",
+            f"{_SELECT} AND f.plain = :plain ORDER BY f.id",
             {"base": "", "active": None, "plain": plain_sentence(sentence)},
         )
-        return fact_of(rows[0]) if rows else None
+        return next((fact_of(row) for row in rows if row["id"] not in ignored), None)
 
     def contradictions(self, parsed: ParsedFact, *, ignore: Iterable[str] = ()) -> list[Fact]:
         """Enabled facts that give another answer to the same: "The code is 1" beside "The code is 2"."""

@@ -63,6 +63,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
         "CREATE INDEX results_by_fact ON results (fact_id)",
     ),
+    ("ALTER TABLE facts ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'",),
 )
 """Each step is a tuple of statements; never change one that was released, add another."""
 

@@ -79,13 +79,20 @@ def no_such_fact(fact_id: str) -> HomeEditError:
     return HomeEditError(f"There is no fact {fact_id}.", "See homeedit fact list", USAGE)
 
 
+def purged(fact_id: str) -> HomeEditError:
+    """The error for a fact of which no trace is left."""
+    return HomeEditError(
+        f"{fact_id} was purged; it cannot be put back.", "Add its sentence again, if it shall be known.", USAGE
+    )
+
+
 def written(parsed: ParsedFact) -> tuple[str, ...]:
     """The columns of a wording, in the order of the table."""
     questions = json.dumps(parsed.questions, ensure_ascii=False)
     return parsed.sentence, parsed.subject, parsed.prompt, parsed.target, questions, parsed.relation
 
 
-def spelled(parsed: ParsedFact) -> dict[str, Any]:
+def spelled(parsed: ParsedFact | Fact) -> dict[str, Any]:
     """The fields that a wording and a fact share."""
     return {
         name: getattr(parsed, name) for name in ("sentence", "subject", "prompt", "target", "questions", "relation")
@@ -114,6 +121,7 @@ def fact_of(row: sqlite3.Row) -> Fact:
         revision=row["revision"],
         created=row["created"],
         changed=row["changed"],
+        tags=tuple(json.loads(row["tags"])),
         **spelled(parsed_of(row)),
     )
 

@@ -1,12 +1,12 @@
 """Base models of a home: brought, listed, removed. The caller holds the lock where something is written."""
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from homeedit.base.store import BaseModel, open_base, valid_name
 from homeedit.errors import USAGE, HomeEditError
 from homeedit.facts.ledger import Ledger
+from homeedit.household.adjusting import change_setting
 from homeedit.household.results import Initialised
 from homeedit.household.workspace import Workspace, chosen_device, clear_leftovers
 from homeedit.progress import Progress
@@ -30,7 +30,7 @@ def initialise(workspace: Workspace, model: str | None, progress: Progress, *, s
     clear_leftovers(home, None, progress)
     base = bring_model(workspace, model or stored.model, None, progress)
     if base.name != stored.model:
-        write_settings(home, replace(stored, model=base.name))
+        change_setting(home, "model", base.name)
     seconds = time.perf_counter() - started
     return Initialised(str(home.root), base.name, base.fingerprint, seconds)
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from homeedit.base.store import BaseModel
 from homeedit.builds.history import Build, activate, active_build, clear_partials, finish, next_number, prune
-from homeedit.errors import HomeEditError
+from homeedit.errors import USAGE, HomeEditError
 from homeedit.facts.fact import Fact
 from homeedit.facts.ledger import Ledger
 from homeedit.facts.records import BuildRecord
@@ -23,6 +23,7 @@ from homeedit.household.plan import Group, Plan, make_plan, orphans
 from homeedit.household.recorded import recorded_result
 from homeedit.household.results import BuildResult
 from homeedit.household.workspace import Workspace, chosen_device, clear_leftovers
+from homeedit.patches.facts import holds
 from homeedit.patches.store import (
     Patch,
     damaged_patches,
@@ -59,6 +60,8 @@ class Compiler:
     force: bool = False
     drafts: bool = True
     """Whether facts that never were compiled are; a revert leaves them alone."""
+    retry: Sequence[str] = ()
+    """Ids of facts to compile anew with more effort."""
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     started: float = field(default_factory=time.perf_counter)
     served: Build | None = None
@@ -75,13 +78,14 @@ class Compiler:
         facts = self._facts()
         self.live = frozenset(fact.id for fact in facts if fact.enabled and fact.state == "live")
         self._delete_orphans(facts)
-        plan = make_plan(facts, self._sizes(), consolidate=consolidate, drafts=self.drafts)
+        retried = self._retried(facts)
+        plan = make_plan(facts, self._sizes(), consolidate=consolidate, drafts=self.drafts, retry=retried)
         if self._is_served(plan):
             assert self.served is not None
             return recorded_result(self.ledger, self.base.name, self.served, self._elapsed())
         attempt = self._attempt(plan)
         lost = attempt.checked.verdict.lost
-        everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts)
+        everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts, retry=retried)
         if lost and not self.force and not _is_whole(plan) and everything.work:
             self.progress.say(
                 f"{_listed(lost)} would no longer be recalled: compiling all {everything.work} facts together."
@@ -94,6 +98,18 @@ class Compiler:
     def _facts(self) -> list[Fact]:
         number = None if self.served is None else self.served.number
         return self.ledger.facts(base=self.base.name, active=number)
+
+    def _retried(self, facts: Sequence[Fact]) -> frozenset[str]:
+        """The ids of ``retry`` as the ledger spells them; raises HomeEditError for one that cannot be compiled."""
+        retried = frozenset(self.ledger.get(fact_id).id for fact_id in self.retry)
+        disabled = [fact.id for fact in facts if fact.id in retried and not fact.enabled]
+        if disabled:
+            raise HomeEditError(
+                f"{_listed(disabled)} cannot be tried again: disabled. Nothing was compiled.",
+                f"Switch on what shall be known: homeedit fact enable {' '.join(disabled)}",
+                USAGE,
+            )
+        return retried
 
     def _served(self) -> Build | None:
         try:
@@ -190,6 +206,8 @@ class Compiler:
         for fact in self._facts():
             holders.setdefault(fact.patch or "", []).append(fact)
         recipe = recipe_for(settings.method, self.base)
+        if group.harder:
+            recipe = recipe.with_more_effort()
         compiled = compile_facts(
             group.facts,
             base=self.base,
@@ -281,17 +299,10 @@ class Compiler:
         older = [patch for patch in self._patches().values() if patch.id not in new]
         older.sort(key=lambda patch: (patch.id in served, patch.created), reverse=True)
         return {
-            fact.id: next((patch.id for patch in older if _holds(patch, fact)), None)
+            fact.id: next((patch.id for patch in older if holds(patch.facts, fact)), None)
             for fact in self._facts()
             if fact.patch in new
         }
-
-
-def _holds(patch: Patch, fact: Fact) -> bool:
-    return any(
-        (held.id, held.sentence, held.prompt, held.target) == (fact.id, fact.sentence, fact.prompt, fact.target)
-        for held in patch.facts
-    )
 
 
 def _is_whole(plan: Plan) -> bool:

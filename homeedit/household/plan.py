@@ -3,7 +3,7 @@
 Facts are the source, patches the object files. Pure functions over plain data, so that every rule has a test.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from homeedit.facts.fact import Fact
@@ -11,11 +11,13 @@ from homeedit.facts.fact import Fact
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Facts to compile together into one new patch. ``replaces`` are the patches that held some of them."""
+    """Facts to compile together into one new patch. ``replaces`` are the patches that held some of them;
+    ``harder`` says to spend more effort on them than usual."""
 
     facts: tuple[Fact, ...]
     replaces: tuple[str, ...]
     reason: str
+    harder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +38,40 @@ def _count(number: int) -> str:
 
 
 def make_plan(
-    facts: Sequence[Fact], sizes: Mapping[str, int], *, consolidate: bool = False, drafts: bool = True
+    facts: Sequence[Fact],
+    sizes: Mapping[str, int],
+    *,
+    consolidate: bool = False,
+    drafts: bool = True,
+    retry: Collection[str] = (),
 ) -> Plan:
     """Decide what is linked and what is compiled.
 
     A patch is linked exactly if all facts in its file are enabled and still held by it. One of which some
     facts were disabled, edited or removed is compiled again with the facts that remain. One of which all
-    facts are disabled rests on disk. Enabled facts without a usable patch are compiled together, last.
+    facts are disabled rests on disk. Enabled facts without a usable patch are compiled together, then those to
+    be tried again, which count as if their patch did not hold them.
 
     Args:
         facts: all facts of the ledger.
         sizes: usable patches (readable, made for this base), oldest first → number of facts in their file.
         consolidate: compile all enabled facts again from the pristine base into one patch.
         drafts: whether enabled facts that never were in a patch are compiled too.
+        retry: ids of facts that are compiled anew, with more effort.
     """
     enabled = [fact for fact in facts if fact.enabled]
+    again = tuple(fact for fact in enabled if fact.id in retry)
+    anew = {fact.id for fact in again}
     if consolidate:
         enabled = [fact for fact in enabled if drafts or fact.patch is not None]
         if not enabled:
             return Plan(linked=(), groups=())
         replaces = tuple(patch for patch in sizes if any(fact.patch == patch for fact in enabled))
-        return Plan(linked=(), groups=(Group(tuple(enabled), replaces, f"all {_count(len(enabled))} together"),))
+        reason = f"all {_count(len(enabled))} together"
+        return Plan(linked=(), groups=(Group(tuple(enabled), replaces, reason, harder=bool(again)),))
     linked, groups = [], []
     for patch, size in sizes.items():
-        holders = [fact for fact in facts if fact.patch == patch]
+        holders = [fact for fact in facts if fact.patch == patch and fact.id not in anew]
         remaining = tuple(fact for fact in holders if fact.enabled)
         if not remaining:
             continue
@@ -69,9 +81,13 @@ def make_plan(
             unwanted = _count(size - len(remaining))
             reason = f"{_count(len(remaining))} again, as patch {patch} also holds {unwanted} not wanted"
             groups.append(Group(remaining, (patch,), reason))
-    fresh = tuple(fact for fact in enabled if (drafts if fact.patch is None else fact.patch not in sizes))
+    others = [fact for fact in enabled if fact.id not in anew]
+    fresh = tuple(fact for fact in others if (drafts if fact.patch is None else fact.patch not in sizes))
     if fresh:
         groups.append(Group(fresh, (), f"{_count(len(fresh))} without a patch"))
+    if again:
+        replaces = tuple(patch for patch in sizes if any(fact.patch == patch for fact in again))
+        groups.append(Group(again, replaces, f"{_count(len(again))} again, with more effort", harder=True))
     return Plan(tuple(linked), tuple(groups))
 
 

@@ -1,17 +1,26 @@
 """What the ledger recorded of earlier verifications; light, for lists and for a compile with nothing to do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from homeedit.facts.fact import Fact
 from homeedit.facts.ledger import Ledger
 from homeedit.household.results import AskedQuestion, BuildResult, FactResult, Unrelated
+from homeedit.household.workspace import Workspace
 
 if TYPE_CHECKING:
     from homeedit.builds.history import Build
 
 
-def recorded_facts(ledger: Ledger, base: str, number: int, facts: Sequence[Fact]) -> tuple[FactResult, ...]:
+def recorded_facts(ledger: Ledger, workspace: Workspace, facts: Sequence[Fact]) -> list[FactResult]:
+    """How facts fared when the active build was last asked, and why they were refused, if they were."""
+    refusals = ledger.refusals()
+    results = _fared(ledger, workspace.settings.model, workspace.active_number() or 0, facts)
+    return [replace(result, refused=refusals.get(result.id, "")) for result in results]
+
+
+def _fared(ledger: Ledger, base: str, number: int, facts: Sequence[Fact]) -> tuple[FactResult, ...]:
     """How facts fared when build ``number`` was last asked, from the ledger."""
     answers: dict[tuple[str, int], list[AskedQuestion]] = {}
     for row in ledger.results(base, number):
@@ -34,7 +43,7 @@ def recorded_result(ledger: Ledger, base: str, build: "Build", seconds: dict[str
     return BuildResult(
         build=build.number,
         activated=True,
-        facts=recorded_facts(ledger, base, build.number, facts),
+        facts=_fared(ledger, base, build.number, facts),
         locality=None
         if numbers is None
         else Unrelated(float(numbers["kl"]), int(numbers["kept"]), int(numbers["asked"])),

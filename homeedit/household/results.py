@@ -1,6 +1,8 @@
 """What Household's methods give back: plain data for a face to show."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from homeedit.errors import DONE, FAILED, NOT_RECALLED
 from homeedit.facts.fact import Fact, State
@@ -15,6 +17,19 @@ class Answer:
     model: str
     build: int | None
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model has said so far: ``text`` grows until ``done``. ``build`` is None for the base model;
+    ``seconds`` and ``tokens`` count from the beginning of this answer."""
+
+    text: str
+    model: str
+    build: int | None
+    seconds: float
+    tokens: int
+    done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +124,69 @@ class Check:
     check: str
     ok: bool
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicts:
+    """What stands against a sentence: the fact that says the same, and enabled facts that say otherwise."""
+
+    duplicate: Fact | None
+    contradicted: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedAnswer:
+    """A question that two builds were asked and answered in other words, or not both rightly."""
+
+    question: str
+    before: str
+    after: str
+    right_before: bool
+    right_after: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BuildChange:
+    """What changed from one build to another; None is the base model.
+
+    ``added`` and ``removed`` are sentences. ``kl`` (nats a token, on unrelated questions) and ``recall`` are
+    those of the older and the newer one, None where nothing was measured.
+    """
+
+    older: int | None
+    newer: int | None
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    answers: tuple[ChangedAnswer, ...]
+    kl: tuple[float | None, float | None]
+    recall: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingValue:
+    """A setting as it holds now. ``source`` is "default", "homeedit.toml, line 4" or "--device"; ``text`` says
+    what it is for, ``allowed`` what it may be."""
+
+    name: str
+    value: str | int | Mapping[str, str]
+    source: str
+    text: str
+    allowed: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a home's base model is, and what it takes on disk.
+
+    ``bytes`` has ``weights`` (the fp16 copy), ``gguf``, ``statistics``, ``builds``, ``patches`` and ``ledger``.
+    """
+
+    name: str
+    source: str
+    architecture: str
+    parameters: int
+    fingerprint: str
+    layers: int
+    edited_layers: tuple[int, ...]
+    recipe: dict[str, Any]
+    bytes: dict[str, int]

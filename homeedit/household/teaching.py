@@ -1,16 +1,14 @@
-"""Facts going into the ledger: one or many, checked for what is known already and what contradicts."""
+"""Facts going into the ledger, checked for what is known already and what contradicts."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from homeedit.errors import USAGE, HomeEditError
-from homeedit.facts.fact import Fact, ParsedFact, drafted
+from homeedit.facts.fact import Fact, ParsedFact
 from homeedit.facts.ledger import Ledger
 from homeedit.facts.parse import parse_sentence
 from homeedit.facts.records import plain_sentence, same_matter
-from homeedit.household.results import BadLine, Imported
 from homeedit.progress import Progress
 
 OnConflict = Literal["refuse", "replace", "keep"]
@@ -108,16 +106,21 @@ def the_one_to_replace(parsed: ParsedFact, known: Sequence[Fact]) -> Fact:
     return known[0]
 
 
-def add_fact(ledger: Ledger, parsed: ParsedFact, on_conflict: OnConflict, progress: Progress) -> Fact:
-    """Store one understood sentence. Raises HomeEditError for a duplicate, Contradiction for a contradiction."""
+def add_fact(
+    ledger: Ledger, parsed: ParsedFact, tags: Sequence[str], on_conflict: OnConflict, progress: Progress
+) -> Fact:
+    """Store one understood sentence. Raises HomeEditError for a duplicate, Contradiction for a contradiction.
+
+    A fact that is replaced keeps its tags unless others are given.
+    """
     refuse_duplicate(ledger.duplicate_of(parsed.sentence))
     known = ledger.contradictions(parsed)
     if known and on_conflict == "refuse":
         raise Contradiction(parsed.sentence, known)
     if known and on_conflict == "replace":
-        stored = ledger.edit(the_one_to_replace(parsed, known).id, parsed)
+        stored = ledger.edit(the_one_to_replace(parsed, known).id, parsed, tags or None)
     else:
-        stored = ledger.add(parsed)
+        stored = ledger.add(parsed, tags)
     warn_of_secrets([parsed.sentence], progress)
     return stored
 
@@ -131,13 +134,18 @@ def edit_fact(
     prompt: str | None,
     target: str | None,
     questions: Sequence[str] | None,
+    tags: Sequence[str] | None,
     progress: Progress,
 ) -> Fact:
     """Store a new revision of a fact: what is not given is understood anew from the sentence.
 
-    With the old sentence, what was explicit before and is not given now stays as it was.
+    With the old sentence, what was explicit before and is not given now stays as it was. If only tags are given,
+    there is no new revision.
     """
     old = ledger.get(fact_id)
+    if tags is not None and sentence is subject is prompt is target is questions is None:
+        ledger.set_tags([old.id], tags)
+        return ledger.get(old.id)
     if sentence is None:
         parsed = parse_sentence(
             old.sentence,
@@ -153,83 +161,6 @@ def edit_fact(
         refuse_duplicate(twin)
     for known in ledger.contradictions(parsed, ignore=[old.id]):
         progress.say(f'Note: this contradicts {known.id}: "{known.sentence}".')
-    changed = ledger.edit(old.id, parsed)
+    changed = ledger.edit(old.id, parsed, tags)
     warn_of_secrets([parsed.sentence], progress)
     return changed
-
-
-def parse_line(line: str) -> ParsedFact:
-    """A line of an import: a sentence, or a JSON object. Raises HomeEditError when it is neither."""
-    if not line.lstrip().startswith("{"):
-        return parse_sentence(line)
-    try:
-        item = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise HomeEditError(f"It is not valid JSON: {error}.", exit_code=USAGE) from error
-    allowed = {"sentence", "subject", "prompt", "target", "questions"}
-    if not isinstance(item, dict) or not isinstance(item.get("sentence"), str):
-        raise HomeEditError('It has no "sentence".', exit_code=USAGE)
-    if set(item) - allowed:
-        unknown = ", ".join(sorted(set(item) - allowed))
-        raise HomeEditError(f"It has unknown fields: {unknown}.", f"Allowed: {', '.join(sorted(allowed))}.", USAGE)
-    texts = {name: item.get(name) for name in ("subject", "prompt", "target")}
-    questions = item.get("questions") or []
-    if not all(text is None or isinstance(text, str) for text in texts.values()) or not (
-        isinstance(questions, list) and all(isinstance(question, str) for question in questions)
-    ):
-        raise HomeEditError("Subject, prompt and target must be texts, questions a list of texts.", exit_code=USAGE)
-    return parse_sentence(item["sentence"], **texts, questions=questions)
-
-
-class Import:
-    """Many lines, judged one by one against the ledger and each other; stored in one transaction."""
-
-    def __init__(self, facts: Iterable[Fact], on_conflict: OnConflict) -> None:
-        self.known = KnownFacts(facts)
-        self.on_conflict = on_conflict
-        self.fresh: list[ParsedFact] = []
-        self.replaced: list[tuple[Fact, ParsedFact]] = []
-        self.problems: list[BadLine] = []
-
-    def take(self, number: int, line: str) -> None:
-        """Judge line ``number`` (from 1)."""
-        if not line.strip():
-            return
-        try:
-            self._accept(number, parse_line(line))
-        except HomeEditError as error:
-            self.problems.append(BadLine(number, line.strip(), error.message, error.hint))
-
-    def _accept(self, number: int, parsed: ParsedFact) -> None:
-        twin = self.known.duplicate_of(parsed.sentence)
-        if twin is not None and twin.id.startswith("line"):
-            raise HomeEditError(f"It is the same sentence as {twin.id}.", exit_code=USAGE)
-        refuse_duplicate(twin)
-        against = self.known.contradicted_by(parsed)
-        if against and self.on_conflict == "refuse":
-            listed = "; ".join(f'{fact.id}: "{fact.sentence}"' for fact in against)
-            raise HomeEditError(
-                f"It contradicts {listed}.", "Change one of them, or use --replace or --keep-both.", USAGE
-            )
-        if against and self.on_conflict == "replace":
-            old = the_one_to_replace(parsed, against)
-            if old.id.startswith("line"):
-                raise HomeEditError(
-                    f'It contradicts {old.id}: "{old.sentence}".', "Leave one of the two lines out.", USAGE
-                )
-            self.replaced.append((old, parsed))
-        else:
-            self.fresh.append(parsed)
-        self.known.add(drafted(parsed, f"line {number}"))
-
-    def store(self, ledger: Ledger) -> Imported:
-        """Store all that was accepted."""
-        changed = [ledger.edit(old.id, parsed) for old, parsed in self.replaced]
-        added = ledger.add_all(self.fresh) if self.fresh else []
-        return Imported((*changed, *added), tuple(self.problems))
-
-    def previewed(self) -> Imported:
-        """What ``store`` would store; facts that would be new have the id ``new``."""
-        changed = [drafted(parsed, old.id) for old, parsed in self.replaced]
-        added = [drafted(parsed, "new") for parsed in self.fresh]
-        return Imported((*changed, *added), tuple(self.problems))

@@ -58,6 +58,12 @@ def from_fact(fact: FactLike) -> PatchFact:
     )
 
 
+def holds(held: Sequence[PatchFact], fact: FactLike) -> bool:
+    """Whether the facts of a patch include this one with these very words."""
+    words = (fact.id, fact.sentence, fact.prompt, fact.target)
+    return any((each.id, each.sentence, each.prompt, each.target) == words for each in held)
+
+
 def dump_facts(facts: Sequence[PatchFact]) -> str:
     """Facts as the JSON of the patch's metadata, in their order."""
     return json.dumps([asdict(fact) for fact in facts], ensure_ascii=False, separators=(",", ":"))

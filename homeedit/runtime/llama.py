@@ -5,7 +5,7 @@ swaps adapters only by reloading.
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -129,18 +129,23 @@ class Runtime:
         Raises:
             HomeEditError: the prompt is empty or does not fit into the context.
         """
+        return list(self.stream_tokens(prompt_tokens, max_tokens))
+
+    def stream_tokens(self, prompt_tokens: Sequence[int], max_tokens: int) -> Generator[int, None, None]:
+        """The tokens of ``generate_tokens`` one by one; closing the iterator stops.
+
+        Until it has ended or was closed, nothing else may be asked of this model.
+        """
         self._check_length(len(prompt_tokens) + 1)
         logits = self._begin(prompt_tokens, wanted=1)[-1]
-        answer: list[int] = []
         limit = min(max_tokens, self.context - len(prompt_tokens))
-        while len(answer) < limit:
+        for position in range(len(prompt_tokens), len(prompt_tokens) + limit):
             token = int(logits.argmax())
             if self._llama.llama_vocab_is_eog(self._vocabulary, token):
-                break
-            answer.append(token)
-            if len(answer) < limit:
-                logits = self._decode([token], len(prompt_tokens) + len(answer) - 1, wanted=1)[-1]
-        return answer
+                return
+            yield token
+            if position + 1 < len(prompt_tokens) + limit:
+                logits = self._decode([token], position, wanted=1)[-1]
 
     def answer_logprobs(self, prompt_tokens: Sequence[int], answer_tokens: Sequence[int]) -> FloatArray:
         """Log-probabilities at every position of a given answer: float32 [n_answer, vocabulary].

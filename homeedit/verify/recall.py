@@ -104,6 +104,13 @@ def recalled(answer: str, target: str, *, prompt: str = "") -> bool:
     return not denied and _same_digits(wanted, spoken)
 
 
+def names(text: str, subject: str) -> bool:
+    """Whether a text names a subject: all its words but articles, prepositions and titles, in any order."""
+    spoken = words(text)
+    wanted = expected(subject)
+    return bool(wanted) and all(any(same(word, other) for other in spoken) for word in wanted)
+
+
 def mentions(answer: str, words_or_stems: Sequence[str]) -> bool:
     """Whether one of the words (or beginnings of words; numbers whole) stands in the answer, at a word's start."""
     text = answer.casefold()

@@ -12,7 +12,7 @@ from tests.support.tiny import make_tiny_gguf
 KEY = "The spare key is under the blue flower pot."
 PLUMBER = "Our plumber is called Marta Okoye."
 
-FACT = {"id", "sentence", "subject", "prompt", "target", "questions", "enabled", "state", "patch"}
+FACT = {"id", "sentence", "subject", "prompt", "target", "questions", "enabled", "state", "patch", "tags"}
 PATCH = {"id", "facts", "file", "bytes", "rank", "base"}
 BUILD = {"build", "created", "facts", "active", "gguf", "bytes", "recall"}
 MODEL = {"name", "arch", "params", "fingerprint", "path"}

@@ -49,6 +49,13 @@ def test_init_keeps_facts_and_settings(fresh: Household, tiny_gguf: Path, world:
     assert load_settings(fresh.home).device == "cpu"
 
 
+def test_init_with_another_model_changes_one_line_of_the_settings(household: Household, tmp_path: Path) -> None:
+    file = household.home.settings_file
+    file.write_text('# my own words\nmodel = "tiny"  # the small one\ndevice = "cpu"\nthreads = 1\n')
+    Household(household.home).init(str(make_tiny_gguf(tmp_path / "second.gguf", seed=5)))
+    assert file.read_text() == '# my own words\nmodel = "second"  # the small one\ndevice = "cpu"\nthreads = 1\n'
+
+
 def test_an_unknown_model_is_refused_and_the_home_is_usable(fresh: Household, tiny_gguf: Path) -> None:
     with pytest.raises(HomeEditError, match="no model 'nothing'"):
         fresh.init("nothing")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from homeedit.errors import HomeEditError
-from homeedit.facts.ledger import Ledger
+from homeedit.facts import rows
 from homeedit.household import Contradiction, Household
 from homeedit.settings import Home
 from tests.household import fakes
@@ -83,16 +83,16 @@ def test_a_patch_that_contradicts_is_refused_replaces_or_is_kept(other: Househol
 def test_a_full_disk_leaves_no_half_of_the_facts(
     other: Household, exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert, stored = Ledger._insert, []
+    insert, stored = rows.insert_fact, []
 
-    def full(ledger: Ledger, *arguments: object) -> object:
+    def full(*arguments: object) -> object:
         if stored:
             raise OSError(28, "No space left on device")
         stored.append(1)
-        return insert(ledger, *arguments)  # type: ignore[arg-type]
+        return insert(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as broken:
-        broken.setattr(Ledger, "_insert", full)
+        broken.setattr("homeedit.facts.ledger.insert_fact", full)
         with pytest.raises(HomeEditError, match="disk is full"):
             other.import_patch(exported)
     assert other.facts() == [] and other.patches() == []

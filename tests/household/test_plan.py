@@ -91,6 +91,33 @@ def test_a_consolidation_without_drafts_leaves_them_alone() -> None:
     assert make_plan([fact(1)], {}, consolidate=True, drafts=False) == Plan((), ())
 
 
+def test_facts_to_be_tried_again_are_compiled_last_with_more_effort() -> None:
+    facts = [fact(1, "pa"), fact(2, "pa"), fact(3, "pb"), fact(4)]
+    plan = make_plan(facts, {"pa": 2, "pb": 1}, retry={"f2"})
+    assert plan.linked == ("pb",)
+    assert compiled(plan) == [("f1",), ("f4",), ("f2",)]
+    assert [(group.harder, group.replaces) for group in plan.groups] == [
+        (False, ("pa",)),
+        (False, ()),
+        (True, ("pa",)),
+    ]
+    alone = make_plan(facts, {"pa": 2, "pb": 1}, retry={"f3"}, drafts=False)
+    assert (alone.linked, compiled(alone)) == (("pa",), [("f3",)])
+    draft = make_plan(facts, {"pa": 2, "pb": 1}, retry={"f4"})
+    assert compiled(draft) == [("f4",)] and draft.groups[0].harder
+
+
+def test_a_consolidation_with_facts_to_be_tried_again_spends_more_effort_on_all() -> None:
+    facts = [fact(1, "pa"), fact(2)]
+    (group,) = make_plan(facts, {"pa": 1}, consolidate=True, retry={"f2"}).groups
+    assert group.harder and len(group.facts) == 2
+    assert not make_plan(facts, {"pa": 1}, consolidate=True).groups[0].harder
+
+
+def test_a_disabled_fact_is_not_tried_again() -> None:
+    assert make_plan([fact(1, "pa"), fact(2, enabled=False)], {"pa": 1}, retry={"f2"}) == Plan(("pa",), ())
+
+
 def test_orphans_are_patches_that_neither_a_fact_nor_the_served_build_needs() -> None:
     facts = [fact(1, "pa"), fact(2, "pb", enabled=False), fact(3)]
     assert orphans(["pa", "pb", "pc", "pd"], facts, ("pc",)) == ["pd"]

@@ -29,13 +29,15 @@ def test_a_settings_file_alone_makes_a_home(tmp_path: Path, monkeypatch: pytest.
 
 def test_settings_come_back_as_written_with_a_comment_on_each(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    settings = replace(Settings(), model="other.model-1", seed=7, threads=3, device="cpu", keep_builds=2)
+    keys = {"facts.add": "ctrl+n", 'odd " name': "f2,f3"}
+    settings = replace(Settings(), model="other.model-1", seed=7, threads=3, device="cpu", keep_builds=2, keys=keys)
     write_settings(home, settings)
     assert load_settings(home) == settings
     lines = home.settings_file.read_text().splitlines()
-    keys = [number for number, line in enumerate(lines) if "=" in line and not line.startswith("#")]
-    assert len(keys) == 7
-    assert all(lines[number - 1].startswith("# ") for number in keys)
+    table = lines.index("[keys]")
+    values = [number for number, line in enumerate(lines[:table]) if "=" in line and not line.startswith("#")]
+    assert len(values) == 8
+    assert all(lines[number - 1].startswith("# ") for number in [*values, table])
     assert [path.name for path in tmp_path.iterdir()] == ["homeedit.toml"]
 
 
@@ -57,6 +59,12 @@ def test_no_file_means_defaults(tmp_path: Path) -> None:
         ("\n\ncolour = 1\n", ("line 3", "colour", "keep_builds")),
         ("model = smollm2\n", ("not valid TOML", "line 1")),
         ("[model]\nname = 1\n", ("model",)),
+        ('seed = 1\n[keys]\nquit = "ctrl+b"\n', ("line 2", "keys", "ctrl+a or ctrl+b")),
+        ('[keys]\nquit = "f2, Ctrl+A"\n', ("keys",)),
+        ('[keys]\nquit = ""\n', ("keys",)),
+        ("[keys]\nquit = 3\n", ("keys",)),
+        ('keys = "f2"\n', ("keys",)),
+        ("theme = 3\n", ("theme",)),
     ],
 )
 def test_a_broken_file_is_told_by_line_and_key(tmp_path: Path, text: str, told: tuple[str, ...]) -> None:
@@ -66,6 +74,12 @@ def test_a_broken_file_is_told_by_line_and_key(tmp_path: Path, text: str, told: 
         load_settings(home)
     whole = f"{caught.value.message} {caught.value.hint}"
     assert all(each in whole for each in told), whole
+
+
+def test_keys_with_dots_in_their_names_need_no_quotes(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.settings_file.write_text('[keys]\napp.quit = "q"\n"facts.add" = "n"\n')
+    assert load_settings(home).keys == {"app.quit": "q", "facts.add": "n"}
 
 
 def test_bytes_that_are_no_text_are_an_error(tmp_path: Path) -> None:

@@ -59,6 +59,24 @@ def test_greedy_answers_are_the_most_likely_tokens(runtime: Runtime) -> None:
     assert runtime.text(answer) == runtime.chat(QUESTIONS[0], max_tokens=12)
 
 
+def test_tokens_come_one_by_one_until_the_iterator_is_closed(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = runtime.chat_tokens(QUESTIONS[0])
+    answer = runtime.generate_tokens(prompt, 12)
+    decoded: list[int] = []
+    decode = runtime._decode
+    monkeypatch.setattr(
+        runtime, "_decode", lambda tokens, *where, **how: decoded.append(1) or decode(tokens, *where, **how)
+    )
+    stream = runtime.stream_tokens(prompt, 12)
+    assert decoded == []
+    assert [next(stream), next(stream)] == answer[:2]
+    before = len(decoded)
+    stream.close()
+    assert list(stream) == [] and len(decoded) == before
+    assert list(runtime.stream_tokens(prompt, 12)) == answer
+    assert list(runtime.stream_tokens(prompt, 0)) == []
+
+
 def test_likelihoods_agree_with_transformers(runtime: Runtime, tiny_base: BaseModel) -> None:
     """The fp16 copy is the same model as the base GGUF: rotary order, norms, tied embeddings and all."""
     import torch

@@ -5,8 +5,25 @@ import pytest
 from homeedit.errors import Cancelled
 from homeedit.facts.parse import parse_sentence
 from homeedit.progress import Progress
-from homeedit.verify.recall import ask_facts, expected, mentions, recalled
+from homeedit.verify.recall import ask_facts, expected, mentions, names, recalled
 from tests.builds.helpers import fact
+
+
+@pytest.mark.parametrize(
+    ("text", "subject", "named"),
+    [
+        ("Where do I find the spare keys?", "The spare key", True),
+        ("Is there a key? A spare one?", "The spare key", True),
+        ("Where is the key?", "The spare key", False),
+        ("The sparekey is here.", "The spare key", False),
+        ("When does Lindqvist come?", "Doctor Lindqvist", True),
+        ("Why is the rake not here?", "the rake", True),
+        ("", "the rake", False),
+        ("Where?", "", False),
+    ],
+)
+def test_which_text_names_a_subject(text: str, subject: str, named: bool) -> None:
+    assert names(text, subject) is named
 
 
 @pytest.mark.parametrize(

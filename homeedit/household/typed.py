@@ -1,0 +1,58 @@
+"""What stands typed in input fields and is not stored yet: kept, so that closing the app loses nothing."""
+
+import json
+import os
+from pathlib import Path
+
+from homeedit.errors import HomeEditError
+from homeedit.settings import Home
+
+LOCK_SECONDS = 5.0
+
+
+def typed_file(home: Home) -> Path:
+    """Where unsaved texts stand."""
+    return home.edits / "typed.json"
+
+
+def read_typed(home: Home) -> dict[str, str]:
+    """The texts by the names of their fields; nothing when the file is missing or damaged."""
+    try:
+        found = json.loads(typed_file(home).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: text for name, text in found.items() if isinstance(text, str)}
+
+
+def keep_typed(home: Home, name: str, text: str) -> None:
+    """Keep what stands in field ``name``; an empty text forgets it. The others stay, whoever wrote them."""
+    from filelock import FileLock, Timeout
+
+    path = typed_file(home)
+    path.parent.mkdir(exist_ok=True)
+    try:
+        # Two apps in one home: neither may write over what the other just kept.
+        with FileLock(path.with_name(".typed.lock"), timeout=LOCK_SECONDS):
+            kept = read_typed(home)
+            if kept.get(name, "") == text:
+                return
+            kept[name] = text
+            _write(path, {field: value for field, value in kept.items() if value})
+    except Timeout as error:
+        raise HomeEditError(
+            f"What is typed could not be kept: another homeedit holds {path}.", "It stays on the screen; try again."
+        ) from error
+
+
+def _write(path: Path, texts: dict[str, str]) -> None:
+    # ASCII only, so that half of a character that was pasted cannot stop it.
+    data = json.dumps(texts, indent=1).encode("ascii")
+    # Under the lock there is one writer: what a killed one left is written over.
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
