@@ -25,7 +25,7 @@ class Recipe:
     """Least training steps (joint); steps of the search for z (alphaedit)."""
     steps_per_root_fact: float = 24.0
     """joint: steps grow with the square root of the number of facts, as facts share what they need."""
-    rate: float = 0.024
+    rate: float = 0.028
     """joint: the length of a step, as a share of what the edited layers say of preserved text; alphaedit: Adam's."""
     free_share: float = 0.22
     """joint: the share of steps before the cut to low rank."""
@@ -45,7 +45,7 @@ class Recipe:
     contrast_weight: float = 6.0
     text_weight: float = 4.0
     """Weights of the mean KL on keep rows, on contrast rows and on texts."""
-    change_penalty: float = 20.0
+    change_penalty: float = 45.0
     """Weight of the change's share of the layer's output on preserved text."""
     contrasts_per_fact: int = 8
     kept_tokens: int = 20
@@ -92,6 +92,10 @@ class Recipe:
     def share_of_rows(self, facts: int) -> float:
         """The share of a full step's rows that a compile of this many facts uses: a few facts have few rows."""
         return min(1.0, 0.5 + facts / 24)
+
+    def rate_for(self, facts: int) -> float:
+        """The length of a step for this many facts: a few need a smaller change, and long steps overshoot it."""
+        return self.rate * min(1.0, 0.25 + facts / 16)
 
     def replays_for(self, facts: int) -> int:
         """Rows of each of this many facts of the patches that a compile stands on."""

@@ -71,7 +71,8 @@ def test_default_layers_are_the_middle(layers: int, expected: tuple[int, ...]) -
     assert default_layers(layers) == expected
 
 
-def test_a_few_facts_use_a_share_of_the_rows_and_many_old_ones_are_replayed_less() -> None:
+def test_a_few_facts_use_a_share_of_the_rows_and_of_the_rate_and_many_old_ones_are_replayed_less() -> None:
+    assert RECIPE.rate_for(1) < RECIPE.rate_for(3) < RECIPE.rate_for(12) == RECIPE.rate_for(500) == RECIPE.rate
     assert (
         RECIPE.share_of_rows(1) < RECIPE.share_of_rows(3) < RECIPE.share_of_rows(12) == RECIPE.share_of_rows(500) == 1
     )

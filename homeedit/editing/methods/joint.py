@@ -99,8 +99,7 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
     }
     steps = recipe.steps_for(facts, len(task.facts))
     free = math.ceil(recipe.free_share * steps)
-    # A few facts need a smaller change, and at the full length steps overshoot: perplexity rises.
-    rate = recipe.rate * task.share
+    rate = recipe.rate_for(facts)
     descent = Descent(math.sqrt(task.energy * len(changes)))
     _look_at_replays(task, changes)
     progress.stage("learning", steps)
