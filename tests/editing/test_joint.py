@@ -285,7 +285,7 @@ def test_refreshed_losses_are_those_under_the_changes(raw: LlamaForCausalLM) -> 
 
 
 def test_training_learns_on_the_rank_it_is_given_and_leaves_the_prefix_alone(raw: LlamaForCausalLM) -> None:
-    task = real_task(raw, replace(RECIPE, steps=40, change_penalty=0.1))
+    task = real_task(raw, replace(RECIPE, steps=40, rate=0.16, change_penalty=0.1))
     refresh(task, {layer: Change(torch.zeros(32, len(w.right))) for layer, w in task.whitenings.items()})
     before = sum(item.loss for item in task.facts) / len(task.facts)
     changes, report = train(task, Progress(), facts=1)
