@@ -84,12 +84,11 @@ class Compiler:
             assert self.served is not None
             return recorded_result(self.ledger, self.base.name, self.served, self._elapsed())
         attempt = self._attempt(plan)
-        lost = attempt.checked.verdict.lost
+        verdict = attempt.checked.verdict
         everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts, retry=retried)
-        if lost and not self.force and not _is_whole(plan) and everything.work:
-            self.progress.say(
-                f"{_listed(lost)} would no longer be recalled: compiling all {everything.work} facts together."
-            )
+        if not verdict.activate and not self.force and not _is_whole(plan) and everything.work:
+            # Patches on top of each other drift, slowly; one patch for all facts loses less and changes less.
+            self.progress.say(f"{' '.join(verdict.reasons)} Compiling all {everything.work} facts together.")
             attempt = self._attempt(everything, previous=attempt)
         if not attempt.checked.verdict.activate and not self.force:
             return self._refuse(attempt)

@@ -38,6 +38,8 @@ class World:
         self.forget_when_stacked: set[str] = set()
         """Facts that are not recalled in a build that was linked from more than one patch."""
         self.kl = 0.01
+        self.kl_when_stacked: float | None = None
+        self._stacked = False
         self.asked: list[tuple[str, ...]] = []
         self.only_first: list[set[str]] = []
         """For each build asked: the facts that were asked their first question only."""
@@ -49,8 +51,8 @@ class World:
         self.only_first.append(set(only_first))
         listed = list(facts)
         self.asked.append(tuple(fact.id for fact in listed))
-        stacked = len({getattr(fact, "patch", None) for fact in listed}) > 1
-        forgotten = self.forgotten | (self.forget_when_stacked if stacked else set())
+        self._stacked = len({getattr(fact, "patch", None) for fact in listed}) > 1
+        forgotten = self.forgotten | (self.forget_when_stacked if self._stacked else set())
         return [
             Recall(
                 fact.id,
@@ -64,7 +66,8 @@ class World:
 
     def measure(self, base: BaseModel, runtime: object, progress: Progress, **_: int) -> Locality:
         progress.stage("other answers", None)
-        return Locality(self.kl, 20, 20)
+        drifted = self._stacked and self.kl_when_stacked is not None
+        return Locality(self.kl_when_stacked if drifted else self.kl, 20, 20)
 
 
 @pytest.fixture

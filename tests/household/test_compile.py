@@ -178,10 +178,21 @@ def test_lost_facts_are_rescued_by_consolidating_once(household: Household, worl
     world.forget_when_stacked = {"f1"}
     result = household.compile(progress=heard)
     assert [call[0] for call in fakes.COMPILED] == [("f1",), ("f2",), ("f1", "f2")]
-    assert any("f1 would no longer be recalled" in line for line in heard.lines)
+    assert any("no longer recalled" in line and "all 2 facts together" in line for line in heard.lines)
     assert (result.activated, result.exit_code) == (True, 0)
     assert set(states(household).values()) == {"live"}
     assert len(household.patches()) == 1
+
+
+def test_drift_of_many_patches_ends_in_one_patch_for_all(household: Household, world: World, heard: Heard) -> None:
+    teach(household, SENTENCES[0])
+    household.compile()
+    teach(household, SENTENCES[1])
+    world.kl_when_stacked = 5.0
+    result = household.compile(progress=heard)
+    assert [call[0] for call in fakes.COMPILED] == [("f1",), ("f2",), ("f1", "f2")]
+    assert any("nats" in line and "all 2 facts together" in line for line in heard.lines)
+    assert result.activated and len(household.patches()) == 1
 
 
 def test_a_refused_build_changes_nothing_that_is_served(home: Home, household: Household, world: World) -> None:
