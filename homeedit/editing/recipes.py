@@ -45,8 +45,8 @@ class Recipe:
     contrast_weight: float = 6.0
     text_weight: float = 4.0
     """Weights of the mean KL on keep rows, on contrast rows and on texts."""
-    change_penalty: float = 45.0
-    """Weight of the change's share of the layer's output on preserved text."""
+    change_penalty: float = 30.0
+    """Weight of the change's share of the layer's output on preserved text, for few facts; see ``penalty_for``."""
     contrasts_per_fact: int = 8
     kept_tokens: int = 20
     contrast_tokens: int = 8
@@ -96,6 +96,10 @@ class Recipe:
     def rate_for(self, facts: int) -> float:
         """The length of a step for this many facts: a few need a smaller change, and long steps overshoot it."""
         return self.rate * min(1.0, 0.25 + facts / 16)
+
+    def penalty_for(self, facts: int) -> float:
+        """The change penalty for this many facts: as their changes add up, each has to be smaller."""
+        return self.change_penalty * math.sqrt(max(1.0, facts / 13))
 
     def replays_for(self, facts: int) -> int:
         """Rows of each of this many facts of the patches that a compile stands on."""

@@ -76,5 +76,6 @@ def test_a_few_facts_use_a_share_of_the_rows_and_of_the_rate_and_many_old_ones_a
     assert (
         RECIPE.share_of_rows(1) < RECIPE.share_of_rows(3) < RECIPE.share_of_rows(12) == RECIPE.share_of_rows(500) == 1
     )
+    assert RECIPE.penalty_for(1) == RECIPE.penalty_for(13) == RECIPE.change_penalty < RECIPE.penalty_for(30)
     assert RECIPE.replays_for(1) == RECIPE.replays_for(30) == RECIPE.replay_per_fact
     assert RECIPE.replays_for(60) == RECIPE.replay_rows // 60 and RECIPE.replays_for(5000) == 1

@@ -9,7 +9,7 @@ model, so both phases share one training step.
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,9 +65,8 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     kinds = {kind: [item for item in prepared if item.row.kind == kind] for kind in ("keep", "text", "contrast")}
     facts = [item for item in prepared if not item.row.taught]
     share = job.recipe.share_of_rows(len(job.facts))
-    task = Task(
-        job.model, facts, kinds["keep"], kinds["text"], kinds["contrast"], {}, {}, job.recipe, job.generator, share
-    )
+    recipe = replace(job.recipe, change_penalty=job.recipe.penalty_for(len(job.facts)))
+    task = Task(job.model, facts, kinds["keep"], kinds["text"], kinds["contrast"], {}, {}, recipe, job.generator, share)
     for layer in job.recipe.layers:
         _constrain(task, job, layer, keys[layer])
         progress.advance()
