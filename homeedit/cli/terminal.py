@@ -2,14 +2,17 @@
 
 import os
 import shlex
+import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 from homeedit.cli.context import Common, chosen_home
 from homeedit.cli.output import talk
-from homeedit.errors import HomeEditError
+from homeedit.errors import FAILED, HomeEditError
 from homeedit.household import Household
 
 HOST = "127.0.0.1"
@@ -28,8 +31,29 @@ def open_app(context: typer.Context) -> None:
 
     common = context.find_object(Common) or Common()
     app = HomeEditApp(Household(chosen_home(common), device=common.device))
+    _leave_on_signals(lambda: app.exit(return_code=FAILED))
     app.run()
     raise typer.Exit(app.return_code or 0)
+
+
+def _leave_on_signals(leave: Callable[[], None]) -> None:
+    """Ended from outside, or with its terminal closed, the app puts the terminal back and stops its work.
+
+    ``interrupt.install`` still ends the process if that takes too long.
+    """
+
+    import asyncio
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        try:
+            asyncio.get_running_loop().call_soon_threadsafe(leave)
+        except RuntimeError:
+            # It was only being opened, or is closed already.
+            sys.exit(FAILED)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), handle)
 
 
 def web(

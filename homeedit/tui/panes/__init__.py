@@ -1,0 +1,1 @@
+"""One module a tab: ``<id>.py`` holds ``<Id>Pane``."""
