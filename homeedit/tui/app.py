@@ -19,7 +19,7 @@ from textual.worker import WorkerError
 
 from homeedit.errors import Cancelled, HomeEditError
 from homeedit.household import Household
-from homeedit.tui.actions import EVERYWHERE, PANES, actions_of, bindings_of
+from homeedit.tui.actions import ACTIONS, EVERYWHERE, PANES, actions_of, bindings_of
 from homeedit.tui.pane import Pane
 from homeedit.tui.top import AllActions, state_line
 from homeedit.tui.undo import UndoStack
