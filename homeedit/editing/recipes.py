@@ -24,7 +24,9 @@ class Recipe:
     steps: int = 20
     """Least training steps (joint); steps of the search for z (alphaedit)."""
     steps_per_root_fact: float = 24.0
-    """joint: steps grow with the square root of the number of facts, as facts share what they need."""
+    """joint: steps grow with the square root of the number of facts, as facts share what they need …"""
+    steps_per_fact: float = 4.5
+    """joint: … up to where so few steps a fact are left."""
     rate: float = 0.028
     """joint: the length of a step, as a share of what the edited layers say of preserved text; alphaedit: Adam's."""
     free_share: float = 0.22
@@ -87,7 +89,8 @@ class Recipe:
 
     def steps_for(self, facts: int, rows: int) -> int:
         """Training steps for a number of facts: enough that every one of their rows has its turn."""
-        return max(self.steps, round(self.steps_per_root_fact * math.sqrt(facts)), -(-rows // self.rows_per_step))
+        wanted = max(self.steps_per_root_fact * math.sqrt(facts), self.steps_per_fact * facts)
+        return max(self.steps, round(wanted), -(-rows // self.rows_per_step))
 
     def share_of_rows(self, facts: int) -> float:
         """The share of a full step's rows that a compile of this many facts uses: a few facts have few rows."""
@@ -98,8 +101,9 @@ class Recipe:
         return self.rate * min(1.0, 0.25 + facts / 16)
 
     def penalty_for(self, facts: int) -> float:
-        """The change penalty for this many facts: as their changes add up, each has to be smaller."""
-        return self.change_penalty * math.sqrt(max(1.0, facts / 13))
+        """The change penalty for this many facts: as their changes add up, each has to be smaller; more than half as
+        much again costs many facts their recall."""
+        return self.change_penalty * min(1.5, math.sqrt(max(1.0, facts / 13)))
 
     def replays_for(self, facts: int) -> int:
         """Rows of each of this many facts of the patches that a compile stands on."""
@@ -117,6 +121,7 @@ class Recipe:
             self,
             steps=2 * self.steps,
             steps_per_root_fact=2 * self.steps_per_root_fact,
+            steps_per_fact=2 * self.steps_per_fact,
             most_repeats=2 * self.most_repeats,
         )
 

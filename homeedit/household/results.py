@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from homeedit.errors import DONE, FAILED, NOT_RECALLED
 from homeedit.facts.fact import Fact, State
+
+if TYPE_CHECKING:
+    # What Household gives back is named here, so that a face need not look below it.
+    from homeedit.builds.history import Build as Build
+    from homeedit.patches.store import Patch as Patch
 
 
 @dataclass(frozen=True, slots=True)

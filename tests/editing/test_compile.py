@@ -43,6 +43,7 @@ def quick(base: BaseModel) -> Recipe:
         recipe_for("joint", base),
         steps=6,
         steps_per_root_fact=0,
+        steps_per_fact=0,
         rate=0.1,
         warmup=1,
         most_repeats=1,
@@ -83,7 +84,9 @@ def test_a_large_compile_preserves_all_there_is(base: BaseModel, chat: ChatToken
 
 
 def test_a_larger_compile_preserves_more(base: BaseModel, chat: ChatTokens, statistics: Statistics) -> None:
-    recipe = replace(quick(base), steps=1, steps_per_root_fact=2.0, kept_rows_per_step=3, text_rows_per_step=0)
+    recipe = replace(
+        quick(base), steps=1, steps_per_root_fact=2.0, steps_per_fact=0, kept_rows_per_step=3, text_rows_per_step=0
+    )
     assert [len(_preserved_rows(chat, statistics, recipe, facts, 0)) for facts in (1, 4, 9)] == [6, 12, 18]
 
 

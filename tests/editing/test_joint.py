@@ -24,6 +24,7 @@ RECIPE = Recipe(
     (1, 2),
     steps=8,
     steps_per_root_fact=0,
+    steps_per_fact=0,
     rate=0.05,
     free_share=0.4,
     hold_share=0.3,

@@ -9,7 +9,15 @@ from homeedit.editing.recipes import Recipe, default_layers, recipe_for
 from homeedit.errors import USAGE, HomeEditError
 
 RECIPE = Recipe(
-    "joint", (1,), steps=20, steps_per_root_fact=16.0, rows_per_step=24, hold_share=0.3, warmup=5, free_share=0.2
+    "joint",
+    (1,),
+    steps=20,
+    steps_per_root_fact=16.0,
+    steps_per_fact=3.0,
+    rows_per_step=24,
+    hold_share=0.3,
+    warmup=5,
+    free_share=0.2,
 )
 
 
@@ -41,13 +49,16 @@ def test_a_short_schedule_stays_between_zero_and_one(steps: int) -> None:
         (1, 0, 20),  # never less than the least
         (4, 60, 32),  # 16 √4
         (2, 30, 23),  # 16 √2 = 22.6
-        (100, 1500, 160),  # 16 √100
-        (100, 24 * 200, 200),  # every row has its turn
-        (100, 24 * 200 + 1, 201),
+        (9, 0, 48),  # 16 √9
+        (100, 1500, 300),  # 3 · 100
+        (100, 24 * 400, 400),  # every row has its turn
+        (100, 24 * 400 + 1, 401),
         (1, 24 * 21, 21),
     ],
 )
-def test_steps_grow_with_the_root_of_the_facts_and_give_every_row_its_turn(facts: int, rows: int, steps: int) -> None:
+def test_steps_grow_with_the_root_of_the_facts_then_with_the_facts_and_give_every_row_its_turn(
+    facts: int, rows: int, steps: int
+) -> None:
     found = RECIPE.steps_for(facts, rows)
     assert found == steps and isinstance(found, int)
 

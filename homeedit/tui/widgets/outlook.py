@@ -1,6 +1,6 @@
 """What a compile would do now, and what is served."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from homeedit.errors import HomeEditError
@@ -10,7 +10,7 @@ from homeedit.household.results import FactResult
 from homeedit.tui.words import counted, minute
 
 if TYPE_CHECKING:
-    from homeedit.builds.history import Build
+    from homeedit.household.results import Build
 
 
 @dataclass(frozen=True)
@@ -19,20 +19,19 @@ class Outlook:
 
     facts: tuple[Fact, ...] = ()
     results: tuple[FactResult, ...] = ()
-    builds: "tuple[Build, ...]" = ()
+    build: "Build | None" = None
+    """The build that is served; None for the base model."""
     active: int | None = None
     patch_bytes: tuple[int, ...] = ()
     """Sizes of the patches that are served."""
     drift: float | None = None
     """How far the active build is from the base on unrelated questions, nats a token."""
     problem: HomeEditError | None = None
-    taught: frozenset[str] = field(default=frozenset())
-    """Ids of the facts that the active build holds."""
 
     @property
-    def build(self) -> "Build | None":
-        """The build that is served; None for the base model."""
-        return next((build for build in self.builds if build.number == self.active), None)
+    def taught(self) -> frozenset[str]:
+        """Ids of the facts that the active build holds."""
+        return frozenset(self.build.facts) if self.build is not None else frozenset()
 
     @property
     def waiting(self) -> list[Fact]:
@@ -77,20 +76,21 @@ def look(household: Household) -> Outlook:
         problem = error
     try:
         builds, active = household.builds()
-        build = next((build for build in builds if build.number == active), None)
-        patches = household.patches() if build is not None else []
-        drift = household.compare(None, build.number).kl[1] if build is not None and not build.problem else None
+        found = next((build for build in builds if build.number == active), None)
+        if found is None:
+            return Outlook(tuple(facts), tuple(results), active=active, problem=problem)
+        patches = household.patches()
+        drift = None if found.problem else household.compare(None, found.number).kl[1]
     except HomeEditError as error:
         return Outlook(tuple(facts), tuple(results), problem=problem or error)
     return Outlook(
         tuple(facts),
         tuple(results),
-        tuple(builds),
+        found,
         active,
-        tuple(patch.bytes for patch in patches if build is not None and patch.id in build.patches),
+        tuple(patch.bytes for patch in patches if patch.id in found.patches),
         drift,
         problem,
-        frozenset(build.facts) if build is not None else frozenset(),
     )
 
 
