@@ -1,6 +1,7 @@
 """The whole way on the real SmolLM2: sentences, weights, GGUF, llama.cpp's answers, and back again."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from homeedit.household.results import BuildResult
 from homeedit.runtime.llama import Runtime
 from homeedit.settings import Home
 from tests.conftest import THREADS
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.real
 
@@ -78,3 +80,42 @@ def test_reverting_everything_gives_the_base_byte_for_byte(
     patches = [patch.id for patch in household.patches()]
     household.compile()
     assert [patch.id for patch in household.patches()] == patches and all(answers(household))
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+def test_the_app_in_a_real_terminal(taught: tuple[Household, BuildResult], tmp_path: Path) -> None:
+    household, _ = taught
+    known, build = len(household.facts()), household.builds()[1]
+    terminal = Terminal(tmp_path, [sys.executable, "-m", "homeedit", "--home", str(household.home.root)])
+    try:
+        terminal.wait("Our plumber is called Marta Okoye.")
+        terminal.press("a")
+        terminal.write("The ladder is behind the garden shed.")
+        terminal.wait("Where is the ladder?")
+        terminal.press("Enter")
+        terminal.wait("1 to compile")
+        terminal.press("Escape", "c")
+        terminal.wait("stops it")
+        terminal.wait(f"{known + 1} live", seconds=300)
+        terminal.press("3")
+        terminal.wait("Every question is asked on its own")
+        terminal.write("Where is the ladder?")
+        terminal.press("Enter")
+        terminal.wait("is behind the garden shed", seconds=60)
+        terminal.press("Escape", "4")
+        terminal.wait("on top of")
+        terminal.press("r")
+        terminal.wait("Cancel")
+        terminal.press("Right", "Enter")
+        terminal.wait(f"{known} live", seconds=200)
+        terminal.press("1")
+        terminal.wait("disabled")
+        terminal.press("C-q")
+        terminal.wait(lambda shown: not shown)
+    finally:
+        terminal.close()
+    assert (
+        household.facts()[-1].sentence == "The ladder is behind the garden shed." and not household.facts()[-1].enabled
+    )
+    assert household.builds()[1] == (build or 0) + 2
+    assert all(answers(household)), "the others are as they were"

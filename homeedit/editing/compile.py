@@ -163,7 +163,7 @@ def _kept_rows(
 def _earlier_keys(kept: Sequence[Parent]) -> dict[int, Tensor]:
     layers = sorted({layer for parent in kept for layer in parent.keys})
     return {
-        layer: torch.cat([torch.from_numpy(parent.keys[layer]) for parent in kept if layer in parent.keys])
+        layer: torch.cat([torch.tensor(parent.keys[layer]) for parent in kept if layer in parent.keys])
         for layer in layers
     }
 

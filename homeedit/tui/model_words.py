@@ -44,7 +44,9 @@ def model_lines(facts: ModelFacts) -> list[tuple[str, str]]:
 
 def model_picture(facts: ModelFacts) -> Group:
     """The same for the screen, with what it takes on disk."""
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
     for name, value in model_lines(facts):
         table.add_row(Text(name, "dim"), Text(value))
     return Group(table, Text(), Text(disk_text(facts.bytes), no_wrap=True))
