@@ -37,7 +37,8 @@ class Household(Knowing, Building):
             with locked(self.home, "init", progress, wait=wait):
                 stored = self._settings or load_settings(self.home)
                 ready = initialise(self.workspace, model, progress, stored=stored)
-            self._settings = replace(stored, model=ready.model)
+            if self._settings is not None:
+                self._settings = replace(stored, model=ready.model)
         return ready
 
     def doctor(self, *, full: bool = False, progress: Progress | None = None) -> list[Check]:
@@ -76,7 +77,7 @@ class Household(Knowing, Building):
         with disk_errors_in_words():
             self._check_home()
             change_setting(self.home, name, value)
-            self._settings = load_settings(self.home)
+            self._settings = None
 
     # Base models
 

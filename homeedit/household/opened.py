@@ -20,15 +20,27 @@ class OpenHome:
     def __init__(self, home: Home, settings: Settings | None = None, *, device: str | None = None) -> None:
         self.home = home
         self._settings = settings
+        """What the caller gave, or ``init`` made; else the file is asked."""
+        self._read: tuple[object, Settings] | None = None
         self.device = device
         """Where to compile instead of where the settings say."""
 
     @property
     def settings(self) -> Settings:
-        """The home's settings, read when first needed, with the device that was asked for."""
-        if self._settings is None:
-            self._settings = load_settings(self.home)
-        return replace(self._settings, device=self.device or self._settings.device)
+        """The home's settings as they are now, with the device that was asked for."""
+        found = self._settings or self._from_file()
+        return replace(found, device=self.device or found.device)
+
+    def _from_file(self) -> Settings:
+        """The settings file, read again when it changed: a face may live for days."""
+        try:
+            status = self.home.settings_file.stat()
+            stamp: object = (status.st_mtime_ns, status.st_size, status.st_ino)
+        except OSError:
+            stamp = None
+        if self._read is None or self._read[0] != stamp:
+            self._read = (stamp, load_settings(self.home))
+        return self._read[1]
 
     @property
     def workspace(self) -> Workspace:

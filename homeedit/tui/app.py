@@ -23,6 +23,7 @@ from homeedit.tui.actions import ACTIONS, EVERYWHERE, PANES, actions_of, binding
 from homeedit.tui.pane import Pane
 from homeedit.tui.top import AllActions, state_line
 from homeedit.tui.undo import UndoStack
+from homeedit.tui.words import plain
 from homeedit.tui.work import ReportedProgress, Work
 from homeedit.tui.workline import WorkLine
 
@@ -139,25 +140,49 @@ class HomeEditApp(App[None]):
         done: Callable[[Result], None] | None = None,
         failed: Callable[[HomeEditError], None] | None = None,
         *,
+        owner: Screen[Any] | None = None,
         group: str = "short",
     ) -> None:
         """Call ``work`` in a thread, then ``done`` with its result, or ``failed`` (else the error is shown).
 
-        Actions of the palette wait for the group ``short``, in which panes load what they show.
+        ``owner`` is the dialog that asks: when it was closed meanwhile, what it can no longer show is of no matter,
+        and errors are shown by the app. Actions of the palette wait for the group ``short``, in which panes load
+        what they show.
         """
+
+        def finish(result: Result) -> None:
+            try:
+                if done is not None:
+                    done(result)
+            except Exception as error:  # the app outlives a mistake of ours
+                if owner is None or owner.is_attached:
+                    self.show_unexpected(error)
+
+        def refuse(error: Exception) -> None:
+            told = error if isinstance(error, HomeEditError) else self.unexpected(error)
+            try:
+                if failed is None or (owner is not None and not owner.is_attached):
+                    self.show_error(told)
+                else:
+                    failed(told)
+            except Exception as mistake:
+                self.show_unexpected(mistake)
 
         def run() -> None:
             try:
                 result = work()
-                if done is not None:
-                    self.call_from_thread(done, result)
-            except HomeEditError as error:
-                self.call_from_thread(failed or self.show_error, error)
-            except Exception as error:  # the app outlives a mistake of ours
-                if self.is_running:
-                    self.call_from_thread(self.show_unexpected, error)
+            except Exception as error:
+                self._from_thread(refuse, error)
+            else:
+                self._from_thread(finish, result)
 
         self.run_worker(run, thread=True, exit_on_error=False, group=group)
+
+    def _from_thread(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """Call back in the app's thread; an app that has ended hears nothing."""
+        with suppress(RuntimeError):
+            if self.is_running:
+                self.call_from_thread(callback, *arguments)
 
     def changed(self) -> None:
         """Facts, patches, builds or settings changed: every pane that was shown loads again."""
@@ -179,7 +204,7 @@ class HomeEditApp(App[None]):
         if self.work is not None and self.work.running:
             self.say(f"{self.work.title} is still running.", "Wait for it, or stop it first.", severity="warning")
             return False
-        work = Work(title, method, ReportedProgress(lambda change: self.call_from_thread(self._change_work, change)))
+        work = Work(title, method, ReportedProgress(lambda change: self._from_thread(self._change_work, change)))
         work.arguments, work.options = arguments, options
         self.work = work
         self.note(f"{title} …")
@@ -189,7 +214,7 @@ class HomeEditApp(App[None]):
                 work.result = self.call_apart(self.household, method, *arguments, progress=work.progress, **options)
             except Exception as error:
                 work.error = error
-            self.call_from_thread(self._end_work, work)
+            self._from_thread(self._end_work, work)
 
         self.run_worker(run, thread=True, exit_on_error=False, group="long")
         self._tell_panes(lambda pane: pane.work_changed())
@@ -248,6 +273,7 @@ class HomeEditApp(App[None]):
 
     def say(self, line: str, hint: str = "", *, severity: Any = "information") -> None:
         """A message that goes away, kept in the log. Never read as markup."""
+        line, hint = plain(line), plain(hint)
         self.note(f"{line} {hint}".strip())
         self.notify(f"{line}\n{hint}".strip(), severity=severity, markup=False, timeout=12 if hint else 5)
 
@@ -256,14 +282,18 @@ class HomeEditApp(App[None]):
         self.say(error.message, error.hint, severity="error")
 
     def show_unexpected(self, error: Exception) -> None:
-        """Our own mistake: kept in the home's log."""
+        """A mistake of ours, in words."""
+        self.show_error(self.unexpected(error))
+
+    def unexpected(self, error: Exception) -> HomeEditError:
+        """A mistake of ours, its traceback kept in the home's log, as an error for the person."""
         from homeedit.tui.logging import write_traceback
 
         where = write_traceback(self.household.home, error)
-        self.say(
+        details = f"; the details are in {where}" if where else ""
+        return HomeEditError(
             f"Something unexpected went wrong: {type(error).__name__}: {str(error)[:200]}",
-            f"Facts and the build that is served are safe. F8 shows the log; the details are in {where}.",
-            severity="error",
+            f"Facts and the build that is served are safe. {self.key_of('app.log')} shows the log{details}.",
         )
 
     def note(self, line: str) -> None:

@@ -6,11 +6,15 @@ from pathlib import Path
 from homeedit.settings import Home
 
 
-def write_traceback(home: Home, error: BaseException) -> Path:
-    """Append an error's traceback to the log; its path."""
-    if home.exists:
+def write_traceback(home: Home, error: BaseException) -> Path | None:
+    """Append an error's traceback to the log; its path, or None when it cannot be written."""
+    if not home.exists:
+        return None
+    try:
         with home.log_file.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write("".join(traceback.format_exception(error)) + "\n")
+    except OSError:
+        return None
     return home.log_file
 
 

@@ -153,3 +153,12 @@ def test_nothing_is_set_where_no_home_is(tmp_path: Path) -> None:
     with pytest.raises(HomeEditError, match="not a home"):
         nowhere.change_setting("seed", 1)
     assert not nowhere.home.root.exists()
+
+
+def test_a_long_lived_household_sees_what_another_process_set(home: Home) -> None:
+    household = Household(home)
+    assert household.settings.keep_builds == 5
+    Household(home).change_setting("keep_builds", 7)
+    assert household.settings.keep_builds == 7
+    home.settings_file.unlink()
+    assert household.settings.keep_builds == 5

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Footer, Static, TextArea
 from textual.widgets._footer import FooterKey
 
-from homeedit.errors import Cancelled
+from homeedit.errors import Cancelled, HomeEditError
 from homeedit.household import Household
 from homeedit.progress import Progress
 from homeedit.settings import Home
@@ -377,3 +377,51 @@ def test_a_mistake_in_short_work_is_logged_and_the_app_lives(home: Home, househo
 
     open_app(household, body)
     assert "[nobody] expected this" in home.log_file.read_text()
+
+
+def test_what_a_closed_dialog_asked_for_is_no_mistake_and_errors_still_come_through(household: Household) -> None:
+    told: list[str] = []
+
+    async def body(pilot: Pilot[None], app: HomeEditApp) -> None:
+        dialog = Confirm("Sure?", yes="Yes")
+        await app.push_screen(dialog)
+        go = threading.Event()
+
+        def refuse() -> None:
+            go.wait(5)
+            raise HomeEditError("The disk is full.")
+
+        app.perform(lambda: go.wait(5), lambda _: dialog.query_one("#not-there"), owner=dialog)
+        app.perform(refuse, failed=lambda error: told.append("in the dialog"), owner=dialog)
+        await pilot.press("escape")
+        go.set()
+        await until(pilot, lambda: any("disk is full" in line for line in app.journal), "the error")
+        await settled(pilot)
+        assert not told and not any("unexpected" in line for line in app.journal)
+
+    drive(household, body)
+
+
+def test_a_mistake_of_ours_frees_what_waits_for_it_even_without_a_log(home: Home, household: Household) -> None:
+    freed: list[str] = []
+    home.log_file.mkdir()
+
+    async def body(pilot: Pilot[None], app: HomeEditApp) -> None:
+        app.perform(lambda: 1 / 0, failed=lambda error: freed.append(error.message))
+        await until(pilot, lambda: freed, "the callback")
+        assert "ZeroDivisionError" in freed[0]
+
+    drive(household, body)
+
+
+def test_no_escape_sequence_reaches_the_terminal_from_the_log(home: Home, household: Household) -> None:
+    home.log_file.write_text("\x1b[31mred\x1b]0;title\x07\n", encoding="utf-8")
+
+    async def body(pilot: Pilot[None], app: HomeEditApp) -> None:
+        app.say("A \x1b[31mfile\x07 failed.")
+        await pilot.press("f8")
+        await settled(pilot)
+        shown = app.screen.query_one(TextArea).text
+        assert "red" in shown and "file" in shown and not any(each in shown for each in "\x1b\x07")
+
+    drive(household, body)

@@ -62,7 +62,7 @@ class CompareDialog(ModalScreen[None]):
         # The higher number is the newer one, whichever of the two it is.
         older, newer = sorted((chosen, self._newer))
         face = cast("HomeEditApp", self.app)
-        face.perform(lambda: face.household.compare(older or None, newer), self._show, self._show_error)
+        face.perform(lambda: face.household.compare(older or None, newer), self._show, self._show_error, owner=self)
 
     def _show(self, change: BuildChange) -> None:
         text = change_text(change)

@@ -88,7 +88,7 @@ class ExportDialog(ModalScreen[None]):
             return
         out = written_path(self.query_one(Input).value)
         face = cast("HomeEditApp", self.app)
-        face.perform(out.exists, lambda there: self._ask(out) if there else self._export(out, force=False))
+        face.perform(out.exists, lambda there: self._ask(out) if there else self._export(out, force=False), owner=self)
 
     def _ask(self, out: Path) -> None:
         def answered(sure: bool | None) -> None:
@@ -112,7 +112,7 @@ class ExportDialog(ModalScreen[None]):
             self.dismiss()
 
         self.query_one("#export-problem", Static).update("")
-        face.perform(write, written, self._show_problem)
+        face.perform(write, written, self._show_problem, owner=self)
 
     def _show_problem(self, error: HomeEditError) -> None:
         self.query_one("#export-problem", Static).update(f"✗ {error.message} {error.hint}".strip())

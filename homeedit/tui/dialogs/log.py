@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from homeedit.tui.logging import tail
+from homeedit.tui.words import plain
 
 if TYPE_CHECKING:
     from homeedit.tui.app import HomeEditApp
@@ -30,7 +31,7 @@ class LogDialog(ModalScreen[None]):
         text += ["", f"The end of {app.household.home.log_file}:", *(tail(app.household.home) or ["(empty)"])]
         with Vertical(classes="dialog -wide"):
             yield Static("Log (Escape closes, y copies all)", markup=False)
-            yield TextArea("\n".join(text), read_only=True, show_line_numbers=False)
+            yield TextArea("\n".join(plain(line) for line in text), read_only=True, show_line_numbers=False)
 
     def on_mount(self) -> None:
         area = self.query_one(TextArea)

@@ -66,7 +66,7 @@ class MoreQuestions(ModalScreen[tuple[str, ...] | None]):
         self.query_one(TextArea).focus()
         self._count()
         face = cast("HomeEditApp", self.app)
-        face.perform(face.household.typed, lambda typed: self._restore(typed.get(self.draft.name, "")))
+        face.perform(face.household.typed, lambda typed: self._restore(typed.get(self.draft.name, "")), owner=self)
 
     def _restore(self, text: str) -> None:
         area = self.query_one(TextArea)

@@ -57,7 +57,9 @@ class SettingDialog(ModalScreen[None]):
         self.query_one(Input).focus()
         if self._setting.name == "model":
             face = cast("HomeEditApp", self.app)
-            face.perform(lambda: [base.name for base in face.household.models()], self._suggest, lambda _: None)
+            face.perform(
+                lambda: [base.name for base in face.household.models()], self._suggest, lambda _: None, owner=self
+            )
 
     def _suggest(self, names: list[str]) -> None:
         self.query_one(Input).suggester = SuggestFromList(names)
@@ -85,7 +87,7 @@ class SettingDialog(ModalScreen[None]):
             face.changed()
             self.dismiss()
 
-        face.perform(lambda: face.household.change_setting(name, text), written, self._show_problem)
+        face.perform(lambda: face.household.change_setting(name, text), written, self._show_problem, owner=self)
 
     def _show_problem(self, error: HomeEditError) -> None:
         self.query_one("#setting-problem", Static).update(f"✗ {error.message} {error.hint}".strip())
