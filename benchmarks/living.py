@@ -78,7 +78,8 @@ def main() -> None:
         print(f"all at once: first {first:.2f}, all {every:.2f}", flush=True)
         return
     middle = len(groups) // 2
-    report("revert of the middle patch", run(options.home, "patch", "revert", *ids[middle], accept=(0, 1, 3)))
+    run(options.home, "patch", "revert", *ids[middle], accept=(0, 1, 3))
+    report("without the middle patch", run(options.home, "verify", accept=(0, 3)))
     begin, end = middle * options.each, middle * options.each + len(groups[middle])
     _, _, after = recall(options.home, items)
     others = [number for number in range(len(items)) if not begin <= number < end]
