@@ -168,16 +168,21 @@ def activate(base: BaseModel, number: int | None) -> None:
 
 def prune(base: BaseModel, keep: int) -> list[int]:
     """Delete all but the newest ``keep`` builds, never the active one; returns the numbers deleted."""
+    old = old_builds(base, keep)
+    for build in old:
+        remove_build(base, build.number)
+    return [build.number for build in old]
+
+
+def old_builds(base: BaseModel, keep: int) -> list[Build]:
+    """The builds that ``prune`` would delete, oldest first."""
     if keep < 0:
         raise HomeEditError("The number of builds to keep cannot be negative.", "Use 0 or more.", USAGE)
     active = active_number(base)
     builds = [build for build in list_builds(base) if build.number != active]
     # The active build is one of those kept.
     kept = max(0, keep - (active is not None))
-    old = builds[: len(builds) - kept]
-    for build in old:
-        remove_build(base, build.number)
-    return [build.number for build in old]
+    return builds[: max(0, len(builds) - kept)]
 
 
 def remove_build(base: BaseModel, number: int) -> None:

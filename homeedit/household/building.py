@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homeedit.household.opened import OpenHome
-from homeedit.household.results import Answer, BuildChange, BuildResult
+from homeedit.household.results import Answer, BuildChange, BuildResult, ToCompile
 from homeedit.household.teaching import OnConflict
 from homeedit.household.workspace import clear_leftovers, disk_errors_in_words
 from homeedit.progress import Progress
@@ -39,6 +39,13 @@ class Building(OpenHome):
         with self._locked("compile", progress, wait), self._opened() as ledger:
             compiler = Compiler(self.workspace, ledger, self.workspace.base(), progress, force=force, retry=retry)
             return compiler.run(consolidate=consolidate)
+
+    def outlook(self) -> ToCompile:
+        """What ``compile`` would do now: which facts it would learn, put in or leave out, and why."""
+        from homeedit.household.outlook import outlook
+
+        with self._opened() as ledger:
+            return outlook(self.workspace, ledger, self.workspace.base())
 
     def ask(self, questions: Sequence[str], *, base: bool = False) -> Iterator[Answer]:
         """Answer questions one by one, greedily, from the active build or (``base``) the base model."""
@@ -137,6 +144,10 @@ class Building(OpenHome):
             base = self.workspace.base()
             return list_builds(base), active_number(base)
 
+    def active_number(self) -> int | None:
+        """The number of the build that is served, None for the base model; whether it is whole is not looked at."""
+        return self.workspace.active_number()
+
     def use(self, number: int | None, *, progress: Progress | None = None, wait: bool = True) -> None:
         """Serve another build, or the base model (None)."""
         from homeedit.builds.history import activate
@@ -145,10 +156,21 @@ class Building(OpenHome):
         with self._locked("build use", progress, wait):
             activate(self.workspace.base(), number)
 
-    def prune(self, keep: int | None = None, *, progress: Progress | None = None, wait: bool = True) -> list[int]:
-        """Delete all but the newest builds; returns the deleted ones' numbers."""
-        from homeedit.builds.history import prune
+    def prune(
+        self,
+        keep: int | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        wait: bool = True,
+    ) -> list[int]:
+        """Delete all but the newest builds; returns the numbers of those that went, or (``dry_run``) would go."""
+        from homeedit.builds.history import old_builds, prune
 
+        if dry_run:
+            with disk_errors_in_words():
+                old = old_builds(self.workspace.base(), self.settings.keep_builds if keep is None else keep)
+            return [build.number for build in old]
         progress = progress or Progress()
         with self._locked("build prune", progress, wait):
             base = self.workspace.base()

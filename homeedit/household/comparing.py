@@ -33,7 +33,10 @@ def _manifest(base: BaseModel, number: int | None) -> dict[str, Any]:
 
 
 def _sentences(manifest: dict[str, Any]) -> list[str]:
-    return list(dict.fromkeys(str(fact["sentence"]) for fact in manifest.get("facts", ())))
+    """The sentences it was taught; of a fact without one, as in a manifest of other hands, the id."""
+    facts = [fact for fact in manifest.get("facts") or () if isinstance(fact, dict)]
+    words = [fact.get("sentence") or fact.get("id") for fact in facts]
+    return list(dict.fromkeys(str(each) for each in words if each))
 
 
 def _results(ledger: Ledger, base: BaseModel, number: int | None) -> list[Result]:

@@ -19,6 +19,7 @@ from homeedit.facts.fact import Fact
 from homeedit.facts.ledger import Ledger
 from homeedit.facts.records import BuildRecord
 from homeedit.household.checking import Checked, answers_to_record, check_build, fact_results
+from homeedit.household.outlook import usable_patches
 from homeedit.household.plan import Group, Plan, make_plan, orphans
 from homeedit.household.recorded import recorded_result
 from homeedit.household.results import BuildResult
@@ -119,12 +120,7 @@ class Compiler:
 
     def _patches(self) -> dict[str, Patch]:
         """Patches usable with this base, oldest first."""
-        layers = set(self.base.edited_layers)
-        return {
-            patch.id: patch
-            for patch in list_patches(self.workspace.home.edits)
-            if patch.fingerprint == self.base.fingerprint and set(patch.layers) <= layers
-        }
+        return usable_patches(self.workspace, self.base)
 
     def _sizes(self) -> dict[str, int]:
         return {identity: len(patch.facts) for identity, patch in self._patches().items()}

@@ -1,13 +1,67 @@
 """Many facts at once, judged one by one and stored in one transaction."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from homeedit.errors import USAGE, HomeEditError
 from homeedit.facts.fact import Fact, drafted
 from homeedit.facts.ledger import Ledger
-from homeedit.household.entries import Entry, read_lines
+from homeedit.household.entries import Entry, Line, read_lines
 from homeedit.household.results import BadLine, Imported
 from homeedit.household.teaching import KnownFacts, OnConflict, refuse_duplicate, the_one_to_replace
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What would become of one line. ``fact`` is None where nothing can be stored; ``problem`` says why.
+
+    ``contradicts`` names known facts by their ids and lines above as ``line 3``.
+    """
+
+    line: int
+    text: str
+    fact: Fact | None = None
+    contradicts: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def review(facts: Iterable[Fact], lines: Sequence[str]) -> list[Verdict]:
+    """One verdict for each line that is not blank (of CSV: each row that is not empty), in their order.
+
+    A line that contradicts is not held against the lines below it, as nobody chose yet whether it is stored.
+    """
+    facts = list(facts)
+    said, chosen = KnownFacts(facts), KnownFacts(facts)
+    return [_verdict(line, said, chosen) for line in read_lines(lines)]
+
+
+def _verdict(line: Line, said: KnownFacts, chosen: KnownFacts) -> Verdict:
+    try:
+        if isinstance(line.said, HomeEditError):
+            raise line.said
+        entry = line.said
+        _refuse_twin(said.duplicate_of(entry.parsed.sentence))
+    except HomeEditError as error:
+        return Verdict(line.number, line.text, problem=f"{error.message} {error.hint}".strip())
+    against = chosen.contradicted_by(entry.parsed)
+    here = drafted(entry.parsed, f"line {line.number}")
+    said.add(here)
+    if not against:
+        chosen.add(here)
+    fact = drafted(entry.parsed, "new", tags=entry.tags)
+    problem = f"It contradicts {_listed(against)}." if against else ""
+    return Verdict(line.number, line.text, fact, tuple(known.id for known in against), problem)
+
+
+def _refuse_twin(twin: Fact | None) -> None:
+    """Raise HomeEditError for a sentence that is known, or stands in a line above."""
+    if twin is not None and twin.id.startswith("line"):
+        raise HomeEditError(f"It is the same sentence as {twin.id}.", exit_code=USAGE)
+    refuse_duplicate(twin)
+
+
+def _listed(facts: Iterable[Fact]) -> str:
+    return "; ".join(f'{fact.id}: "{fact.sentence}"' for fact in facts)
 
 
 class Import:
@@ -32,15 +86,11 @@ class Import:
 
     def _accept(self, number: int, entry: Entry) -> None:
         parsed = entry.parsed
-        twin = self.known.duplicate_of(parsed.sentence)
-        if twin is not None and twin.id.startswith("line"):
-            raise HomeEditError(f"It is the same sentence as {twin.id}.", exit_code=USAGE)
-        refuse_duplicate(twin)
+        _refuse_twin(self.known.duplicate_of(parsed.sentence))
         against = self.known.contradicted_by(parsed)
         if against and self.on_conflict == "refuse":
-            listed = "; ".join(f'{fact.id}: "{fact.sentence}"' for fact in against)
             raise HomeEditError(
-                f"It contradicts {listed}.", "Change one of them, or use --replace or --keep-both.", USAGE
+                f"It contradicts {_listed(against)}.", "Change one of them, or use --replace or --keep-both.", USAGE
             )
         if against and self.on_conflict == "replace":
             old = the_one_to_replace(parsed, against)

@@ -1,6 +1,7 @@
 """What a household knows: its facts and the ledger. Nothing here loads a model, except ``purge``."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from homeedit.facts.fact import Fact, ParsedFact
 from homeedit.facts.records import Revision
@@ -9,6 +10,9 @@ from homeedit.household.results import BuildResult, Conflicts, FactResult, Impor
 from homeedit.household.teaching import OnConflict
 from homeedit.household.workspace import disk_errors_in_words
 from homeedit.progress import Progress
+
+if TYPE_CHECKING:
+    from homeedit.household.importing import Verdict
 
 
 class Knowing(OpenHome):
@@ -68,6 +72,13 @@ class Knowing(OpenHome):
             imported = judged.previewed() if dry_run else judged.store(ledger)
         warn_of_secrets([fact.sentence for fact in imported.facts], progress or Progress())
         return imported
+
+    def review_import(self, lines: Sequence[str]) -> "list[Verdict]":
+        """What would become of each line of an import; nothing is stored."""
+        from homeedit.household.importing import review
+
+        with self._opened() as ledger:
+            return review(ledger.facts(), lines)
 
     def facts(self) -> list[Fact]:
         """All facts, oldest first."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from homeedit.facts.fact import Fact
+from homeedit.household.results import FactToDo, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,32 @@ def make_plan(
         replaces = tuple(patch for patch in sizes if any(fact.patch == patch for fact in again))
         groups.append(Group(again, replaces, f"{_count(len(again))} again, with more effort", harder=True))
     return Plan(tuple(linked), tuple(groups))
+
+
+def to_do(plan: Plan, facts: Sequence[Fact], served: Collection[str], taught: Collection[str]) -> tuple[FactToDo, ...]:
+    """The facts that a plan changes something about, and why.
+
+    Args:
+        plan: what ``make_plan`` decided.
+        facts: all facts of the ledger, with their states.
+        served: the patches of the active build.
+        taught: ids of the facts that it holds.
+    """
+    compiled = [FactToDo(fact.id, _reason(fact, group)) for group in plan.groups for fact in group.facts]
+    linked = [fact for fact in facts if fact.patch in plan.linked]
+    ready = [FactToDo(fact.id, "ready") for fact in linked if fact.patch not in served]
+    kept = {each.id for each in compiled} | {fact.id for fact in linked}
+    known = {fact.id for fact in facts}
+    gone = [FactToDo(each, "off" if each in known else "removed") for each in sorted(set(taught) - kept)]
+    return (*compiled, *ready, *gone)
+
+
+def _reason(fact: Fact, group: Group) -> Reason:
+    if group.replaces:
+        return "again"
+    if fact.patch is not None:
+        return "unusable"
+    return "refused" if fact.state == "failed" else "new"
 
 
 def orphans(patches: Sequence[str], facts: Sequence[Fact], served: Sequence[str]) -> list[str]:

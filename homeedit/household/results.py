@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from homeedit.errors import DONE, FAILED, NOT_RECALLED
 from homeedit.facts.fact import Fact, State
@@ -165,6 +165,33 @@ class BuildChange:
     answers: tuple[ChangedAnswer, ...]
     kl: tuple[float | None, float | None]
     recall: tuple[float | None, float | None]
+
+
+Reason = Literal["new", "refused", "unusable", "again", "ready", "off", "removed"]
+"""Why a compile has to do with a fact: it is new or changed, was refused before, its patch cannot be used or also
+holds what is not wanted, it is in a patch that is not served, it was switched off, or it was removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactToDo:
+    """A fact that the next compile learns, puts in or leaves out, and why."""
+
+    id: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ToCompile:
+    """What a compile would do now. ``needed`` is false when it would find nothing to do; ``damaged`` says what is
+    wrong with the served build, which is then made anew."""
+
+    facts: tuple[FactToDo, ...] = ()
+    needed: bool = False
+    damaged: str = ""
+
+    def count(self, reason: Reason) -> int:
+        """How many facts are there for this reason."""
+        return sum(fact.reason == reason for fact in self.facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from homeedit.facts.fact import Fact, drafted
 from homeedit.facts.ledger import Ledger
 from homeedit.household.compiling import Compiler
 from homeedit.household.results import AskedQuestion, BuildResult, FactResult
+from homeedit.household.typed import forget_typed
 from homeedit.household.workspace import Workspace
 from homeedit.patches.store import Patch, damaged_patches, delete_patch, find_patch, list_patches
 from homeedit.progress import Progress
@@ -85,6 +86,7 @@ def purge(
     for file, _ in damaged_patches(workspace.home.edits):
         file.unlink(missing_ok=True)
         progress.say(f"Deleted the damaged patch {file.name}, which may have held it.")
+    forget_typed(workspace.home, fact.id)
     ledger.remove(fact.id, purge=True)
     return fact, _with_proof(workspace, base, fact, result, progress)
 

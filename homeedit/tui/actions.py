@@ -89,6 +89,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("compile.more-questions", "m", "More phrasings", "Add questions to the fact under the cursor.", footer=True),
     Action("compile.retry", "r", "Retry harder", "Compile the failed facts again, with more steps.", footer=True),
     Action("compile.force", "f", "Serve anyway", "Compile and serve the build even if the checks refuse it."),
+    Action("compile.verify", "v", "Ask again", "Ask the served build its facts' questions again."),
     Action("compile.copy", "y", "Copy", "Copy the log to the clipboard."),
     # Ask
     Action("ask.sides", "b", "Base / edited / both", "Choose which model answers.", footer=True),

@@ -115,7 +115,13 @@ def _sentences(household: Household, number: int) -> tuple[str, ...]:
     """What a build was taught, in the words that it was taught."""
     try:
         return household.compare(None, number).added
-    except HomeEditError:
+    except (
+        HomeEditError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # one odd manifest hides no other build
         return ()
 
 

@@ -4,7 +4,7 @@ from rich.text import Text
 
 from homeedit.household.results import BuildChange
 from homeedit.tui.history import STATES, BuildRow, PatchRow
-from homeedit.tui.words import counted, minute, percent, plain, shortened, size
+from homeedit.tui.words import build_name, counted, minute, percent, plain, shortened, size
 
 MOST_SENTENCES = 200
 
@@ -62,11 +62,6 @@ def change_text(change: BuildChange) -> Text:
     if not change.answers:
         text.append("  None of the questions that both were asked.\n")
     return text
-
-
-def build_name(number: int | None) -> str:
-    """ "build 3", or the base model."""
-    return "base model" if number is None else f"build {number}"
 
 
 def listed(sentences: tuple[str, ...], most: int = 6, width: int = 64) -> str:

@@ -1,31 +1,50 @@
 """Many sentences at once: judged, looked over by a person, and only then stored."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from homeedit.errors import HomeEditError
 from homeedit.facts.fact import Fact
-from homeedit.household import Household
+from homeedit.household import Household, OnConflict
 from homeedit.household.results import BadLine
 from homeedit.progress import Progress
+
+if TYPE_CHECKING:
+    from homeedit.household.importing import Verdict
 
 Kind = Literal["new", "conflict", "problem"]
 Decision = Literal["leave", "take", "replace", "keep"]
 _LARGEST_FILE = 20_000_000
+_WAYS: tuple[tuple[Decision, OnConflict], ...] = (("take", "refuse"), ("replace", "replace"), ("keep", "keep"))
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Lines to review. ``above``: what else is kept as typed, of which this is the end; a file is kept as itself."""
+
+    lines: list[str]
+    above: str = ""
+    of_file: bool = False
+
+    @property
+    def text(self) -> str:
+        """All of it as it is kept."""
+        parts = [self.above.removesuffix("\n"), "\n".join(self.lines)]
+        return "\n".join(part for part in parts if part.strip())
 
 
 @dataclass
 class ReviewedLine:
     """One line: what it is, and what is to be done with it.
 
-    ``line`` is None where the lines of a file are no lines of sentences. ``replaces`` is the id of the fact that it
-    could replace. A line that says otherwise than a known fact is left out until a person chooses.
+    ``replaces`` is the id of the fact that it could replace. A line that says otherwise than a known fact is left
+    out until a person chooses.
     """
 
-    line: int | None
+    line: int
     text: str
     kind: Kind
     fact: Fact | None = None
@@ -41,11 +60,15 @@ class ReviewedLine:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What came of it: facts added, facts changed as they were before, lines refused after all."""
+    """What came of it: facts added, facts changed as they were before, lines refused after all.
+
+    ``lines`` are the numbers of those that were stored.
+    """
 
     added: tuple[Fact, ...]
     before: tuple[Fact, ...]
     problems: tuple[BadLine, ...]
+    lines: frozenset[int]
 
 
 def read_lines(path: Path) -> list[str]:
@@ -60,37 +83,42 @@ def read_lines(path: Path) -> list[str]:
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of a typed or pasted text.
+
+    Only line feeds end a line: a sentence may hold any other character. Terminals paste a line feed as a
+    carriage return.
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def judge(household: Household, lines: Sequence[str]) -> list[ReviewedLine]:
-    """What would become of each line; stores nothing. In the order of the lines, as far as that can be told."""
-    strict = household.import_facts(lines, dry_run=True)
-    loose = household.import_facts(lines, dry_run=True, on_conflict="keep")
-    replacing = household.import_facts(lines, dry_run=True, on_conflict="replace")
-    accepted = {fact.sentence for fact in strict.facts}
-    targets = {fact.sentence: fact.id for fact in replacing.facts if fact.id != "new"}
-    hopeless = {problem.line for problem in loose.problems}
-    against = [problem for problem in strict.problems if problem.line not in hopeless]
-    contradicting = [fact for fact in loose.facts if fact.sentence not in accepted]
-    reviewed = [ReviewedLine(each.line, each.text, "problem", reason=_reason(each)) for each in loose.problems]
-    reviewed += [
-        ReviewedLine(each.line, fact.sentence, "conflict", fact, each.message, targets.get(fact.sentence, ""))
-        for each, fact in zip(against, contradicting, strict=True)
-    ]
-    numbers = _free_lines(lines, {problem.line for problem in strict.problems}, len(strict.facts))
-    reviewed += [
-        ReviewedLine(number, fact.sentence, "new", fact, decision="take")
-        for number, fact in zip(numbers, strict.facts, strict=True)
-    ]
-    return sorted(reviewed, key=lambda each: (each.line is None, each.line or 0))
+    """What would become of each line, in their order; stores nothing."""
+    return [_reviewed(verdict) for verdict in household.review_import(lines)]
 
 
-def _reason(problem: BadLine) -> str:
-    return f"{problem.message} {problem.hint}".strip()
+def _reviewed(verdict: "Verdict") -> ReviewedLine:
+    if verdict.fact is None:
+        return ReviewedLine(verdict.line, verdict.text, "problem", reason=verdict.problem)
+    text, against = verdict.fact.sentence, verdict.contradicts
+    if not against:
+        return ReviewedLine(verdict.line, text, "new", verdict.fact, decision="take")
+    # Only one known fact can be replaced; another line of the same import is none yet.
+    replaces = against[0] if len(against) == 1 and not against[0].startswith("line") else ""
+    return ReviewedLine(verdict.line, text, "conflict", verdict.fact, verdict.problem, replaces)
 
 
-def _free_lines(lines: Sequence[str], taken: set[int], count: int) -> Sequence[int | None]:
-    """The numbers of the good lines: those that are neither empty nor a problem, perhaps below a header."""
-    free = [number for number, line in enumerate(lines, start=1) if line.strip() and number not in taken]
-    return free[-count:] if count and len(free) in (count, count + 1) else [None] * count
+def left_over(lines: Sequence[str], reviewed: Sequence[ReviewedLine], stored: Set[int]) -> list[str]:
+    """The lines, as they were given, of what was not stored; with the header of CSV. None when all was stored."""
+    if not any(each.line not in stored for each in reviewed):
+        return []
+    starts = [each.line for each in reviewed]
+    # What stands above the first is blank or a header; a row of CSV reaches to the next one.
+    kept = [line for line in lines[: starts[0] - 1] if line.strip()]
+    for start, end in zip(starts, [*starts[1:], len(lines) + 1], strict=True):
+        if start not in stored:
+            kept += lines[start - 1 : end - 1]
+    return kept
 
 
 def store(household: Household, reviewed: Sequence[ReviewedLine], progress: Progress) -> Stored:
@@ -99,13 +127,16 @@ def store(household: Household, reviewed: Sequence[ReviewedLine], progress: Prog
     before = tuple(household.fact(fact_id) for fact_id in dict.fromkeys(replaced))
     added: list[Fact] = []
     problems: list[BadLine] = []
-    for decision, on_conflict in (("take", "refuse"), ("replace", "replace"), ("keep", "keep")):
-        lines = [_spelled(each.fact) for each in reviewed if each.decision == decision and each.fact]
-        if lines:
-            done = household.import_facts(lines, on_conflict=on_conflict, progress=progress)  # type: ignore[arg-type]
+    lines: set[int] = set()
+    for decision, on_conflict in _WAYS:
+        chosen = [(each.line, _spelled(each.fact)) for each in reviewed if each.decision == decision and each.fact]
+        if chosen:
+            done = household.import_facts([line for _, line in chosen], on_conflict=on_conflict, progress=progress)
             added += [fact for fact in done.facts if fact.id not in replaced]
             problems += done.problems
-    return Stored(tuple(added), before, tuple(problems))
+            refused = {problem.line for problem in done.problems}
+            lines |= {line for place, (line, _) in enumerate(chosen, start=1) if place not in refused}
+    return Stored(tuple(added), before, tuple(problems), frozenset(lines))
 
 
 def _spelled(fact: Fact) -> str:

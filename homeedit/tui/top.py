@@ -3,6 +3,7 @@
 from textual.widgets import Static
 
 from homeedit.household import Household
+from homeedit.tui.words import build_name
 
 
 class AllActions(Static):
@@ -21,6 +22,4 @@ def state_line(household: Household) -> str:
     parts = [f"{counts['live']} live"]
     parts += [f"{counts['failed']} failed"] if counts["failed"] else []
     parts += [f"{waiting} to compile"] if waiting else []
-    number = household.workspace.active_number()
-    served = "base model" if number is None else f"build {number}"
-    return f"{served} · {', '.join(parts)}"
+    return f"{build_name(household.active_number())} · {', '.join(parts)}"

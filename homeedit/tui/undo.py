@@ -34,7 +34,11 @@ class UndoStack:
 
     def push(self, title: str, *, before: Sequence[Fact] = (), added: Sequence[str] = ()) -> None:
         """Remember a change that was made."""
-        self._steps.append(Step(title, tuple(before), tuple(added)))
+        self.push_step(Step(title, tuple(before), tuple(added)))
+
+    def push_step(self, step: Step) -> None:
+        """Remember a change, as one that could not be taken back yet."""
+        self._steps.append(step)
         del self._steps[:-_MOST_STEPS]
 
     def pop(self) -> Step | None:
@@ -56,7 +60,9 @@ class UndoStack:
 
 def take_back(household: Household, step: Step) -> None:
     """Carry the inverse of a change out. Raises HomeEditError when a fact of it cannot be put back."""
+    listed = {fact.id for fact in household.facts()}
     for fact_id in step.added:
-        household.remove(fact_id)
+        if fact_id in listed:  # else it is off the list already, as after half of this
+            household.remove(fact_id)
     for fact in step.before:
         household.put_back(fact)

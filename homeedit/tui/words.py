@@ -45,6 +45,26 @@ def counted(number: int, what: str, several: str = "") -> str:
     return f"{number} {what if number == 1 else several or what + 's'}"
 
 
+def build_name(number: int | None) -> str:
+    """ "build 3", or "base model"."""
+    return "base model" if number is None else f"build {number}"
+
+
+def the_build(number: int | None) -> str:
+    """The same at the beginning of a sentence: "Build 3", "The base model"."""
+    return "The base model" if number is None else f"Build {number}"
+
+
+def purge_words(right: int, asked: int) -> str:
+    """What it means that so many answers of a purged fact's questions are still right."""
+    if not right:
+        return f"Asked {counted(asked, 'question')}, the model no longer says it."
+    return (
+        f"Still {right} of {counted(asked, 'answer')} {'is' if right == 1 else 'are'} right: by chance, because the "
+        "base model knows it, or because another fact says it too."
+    )
+
+
 def _local(moment: str, pattern: str) -> str:
     try:
         return datetime.fromisoformat(moment).astimezone().strftime(pattern)

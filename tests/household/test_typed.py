@@ -66,3 +66,13 @@ def test_nothing_is_kept_where_no_home_is(tmp_path: Path) -> None:
     with pytest.raises(HomeEditError, match="not a home"):
         nowhere.keep_typed("ask", "Where")
     assert not nowhere.home.root.exists()
+
+
+def test_a_purge_forgets_what_was_typed_about_the_fact(household: Household) -> None:
+    household.add("The hose is behind the shed.")
+    for field in ("edit f1", "questions-f1", "edit f11", "ask"):
+        household.keep_typed(field, "Behind the shed?")
+    left = household.home.edits / ".typed.json.tmp"
+    left.write_text("half of it")
+    household.purge("f1")
+    assert set(household.typed()) == {"edit f11", "ask"} and not left.exists()

@@ -1,40 +1,29 @@
 """Patches and builds: looked at, served, compared, reverted, exported, imported, pruned."""
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, Input, RadioSet, Select, Static
+from textual.widgets import Button, Input, Select, Static
 
 from homeedit.household import Household
 from homeedit.settings import Home
 from homeedit.tui.app import HomeEditApp
 from homeedit.tui.dialogs.compare import CompareDialog
 from homeedit.tui.dialogs.confirm import Confirm
-from homeedit.tui.dialogs.export import ExportDialog
-from homeedit.tui.dialogs.import_patch import ImportPatchDialog
 from homeedit.tui.dialogs.prune import PruneDialog
-from homeedit.tui.history import RESTING, SERVED, WAITING, read_history
+from homeedit.tui.history import RESTING, SERVED, read_history
 from homeedit.tui.panes.builds import BuildsPane
 from homeedit.tui.widgets.paths import PathSuggester
 from homeedit.tui.widgets.rows import Rows
-from tests.household import fakes
 from tests.household.conftest import World
-from tests.household.test_compile import SENTENCES, teach
+from tests.household.test_compile import SENTENCES
 from tests.tui.doctored import call_doctored
 from tests.tui.driver import drive, settled, until
 
 Flow = Callable[[Pilot[None], HomeEditApp, BuildsPane], Awaitable[None]]
-
-
-@pytest.fixture
-def taught(household: Household, world: World) -> Household:
-    """A home with three builds of one, two and three patches; the last is served."""
-    for sentence in SENTENCES[:3]:
-        teach(household, sentence)
-        household.compile()
-    return household
 
 
 def on_builds(household: Household, flow: Flow, *, size: tuple[int, int] = (120, 40)) -> None:
@@ -190,135 +179,6 @@ def test_revert_says_which_facts_go_and_cancel_has_the_focus(taught: Household) 
     on_builds(taught, flow)
 
 
-def test_a_patch_is_exported_in_a_format_and_overwritten_only_if_asked(taught: Household, tmp_path: Path) -> None:
-    out = tmp_path / "mine.safetensors"
-    out.write_text("precious")
-
-    async def flow(pilot: Pilot[None], app: HomeEditApp, pane: BuildsPane) -> None:
-        await pilot.press("x")
-        await dialog(pilot, app, ExportDialog)
-        path = app.screen.query_one(Input)
-        assert path.value.startswith(str(Path.home())) and path.value.endswith(".safetensors")
-        app.screen.query_one(RadioSet).focus()
-        await pilot.press("down", "enter")
-        await pilot.pause()
-        assert path.value.endswith("-peft"), "the suggestion follows the format"
-        await pilot.press("up", "enter")
-        path.value = str(out)
-        path.focus()
-        await pilot.press("enter")
-        await dialog(pilot, app, Confirm)
-        await pilot.press("enter")
-        await dialog(pilot, app, ExportDialog)
-        assert out.read_text() == "precious"
-        await pilot.press("enter")
-        await dialog(pilot, app, Confirm)
-        await pilot.press("right", "enter")
-        await until(pilot, lambda: app.screen is app.screen_stack[0], "both dialogs close")
-
-    on_builds(taught, flow)
-    assert taught.inspect_patch(out).id == taught.patches()[-1].id
-
-
-def test_a_build_is_exported_and_a_wrong_path_can_be_corrected(taught: Household, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    out = tmp_path / "build.gguf"
-
-    async def flow(pilot: Pilot[None], app: HomeEditApp, pane: BuildsPane) -> None:
-        await pilot.press("tab", "x")
-        await dialog(pilot, app, ExportDialog)
-        path = app.screen.query_one(Input)
-        assert path.value.endswith("tiny-build-3.gguf") and not app.screen.query(RadioSet)
-        path.value = str(tmp_path / "file" / "x.gguf")
-        await pilot.press("enter")
-        problem = app.screen.query_one("#export-problem", Static)
-        await until(pilot, lambda: "✗" in str(problem.content), "the problem is said in the dialog")
-        path.value = str(out)
-        await pilot.press("enter")
-        await until(pilot, lambda: app.screen is app.screen_stack[0], "it closes")
-
-    on_builds(taught, flow)
-    assert out.read_bytes() == taught.builds()[0][-1].gguf.read_bytes()
-
-
-@pytest.fixture
-def exported(taught: Household, tmp_path: Path) -> Path:
-    out = tmp_path / "out" / "patch.safetensors"
-    taught.export_patches(["f1"], out)
-    return out
-
-
-@pytest.fixture
-def other(taught: Household, tmp_path: Path) -> Household:
-    """A second home with the same base model, which it serves."""
-    second = Household(fakes.make_home(tmp_path / "other", taught.models()[0]))
-    second.use(None)
-    return second
-
-
-def test_a_patch_is_shown_before_it_is_taken_in(other: Household, exported: Path) -> None:
-    async def flow(pilot: Pilot[None], app: HomeEditApp, pane: BuildsPane) -> None:
-        await pilot.press("i")
-        await dialog(pilot, app, ImportPatchDialog)
-        assert app.screen.query_one("#import", Button).disabled
-        app.screen.query_one(Input).value = str(exported)
-        await pilot.press("enter")
-        looked = app.screen.query_one("#looked", Static)
-        await until(pilot, lambda: SENTENCES[0] in str(looked.content), "the fact is shown")
-        assert "✓ checked" in str(looked.content) and other.facts() == []
-        assert isinstance(app.focused, Button) and app.focused.id == "cancel"
-        assert not app.screen.query_one(RadioSet).display
-        await pilot.click("#import")
-        await until(pilot, lambda: app.work is not None and not app.work.running, "the import ends")
-        await settled(pilot)
-        assert [row[:2] for row in table(pane, "patch-rows")] == [[WAITING, SENTENCES[0]]]
-        assert said(app, "The next compile")
-
-    on_builds(other, flow)
-    assert [fact.sentence for fact in other.facts()] == [SENTENCES[0]] and other.typed() == {}
-
-
-@pytest.mark.parametrize(("chosen", "facts"), [("replace", 1), ("keep", 2)])
-def test_a_patch_that_contradicts_asks_what_to_do(other: Household, exported: Path, chosen: str, facts: int) -> None:
-    teach(other, "The spare key is on the red hook.")
-
-    async def flow(pilot: Pilot[None], app: HomeEditApp, pane: BuildsPane) -> None:
-        await pilot.press("i")
-        await dialog(pilot, app, ImportPatchDialog)
-        app.screen.query_one(Input).value = str(exported)
-        await pilot.press("enter")
-        choice = app.screen.query_one(RadioSet)
-        await until(pilot, lambda: choice.display, "the choice is shown")
-        assert "contradicts f1" in str(app.screen.query_one("#looked", Static).content)
-        if chosen == "keep":
-            choice.focus()
-            await pilot.press("down", "enter")
-        await pilot.click("#import")
-        await until(pilot, lambda: app.work is not None and not app.work.running, "the import ends")
-
-    on_builds(other, flow)
-    assert len(other.facts()) == facts and other.facts()[-1].sentence == SENTENCES[0]
-
-
-def test_a_damaged_patch_is_refused_and_its_path_kept(other: Household, exported: Path) -> None:
-    exported.write_bytes(exported.read_bytes()[:-40])
-
-    async def flow(pilot: Pilot[None], app: HomeEditApp, pane: BuildsPane) -> None:
-        await pilot.press("i")
-        await dialog(pilot, app, ImportPatchDialog)
-        app.screen.query_one(Input).value = str(exported)
-        await pilot.press("enter")
-        await until(pilot, lambda: "✗" in str(app.screen.query_one("#looked", Static).content), "it is refused")
-        assert app.screen.query_one("#import", Button).disabled
-        await until(pilot, lambda: str(exported) in other.typed().values(), "what was typed is kept")
-        await pilot.press("escape", "i")
-        await dialog(pilot, app, ImportPatchDialog)
-        assert app.screen.query_one(Input).value == str(exported)
-
-    on_builds(other, flow)
-    assert other.facts() == []
-
-
 def test_prune_names_what_goes_before_it_goes(taught: Household) -> None:
     async def flow(pilot: Pilot[None], app: HomeEditApp, pane: BuildsPane) -> None:
         await pilot.press("p")
@@ -405,3 +265,23 @@ def test_paths_complete_folders_and_patches_only(tmp_path: Path) -> None:
     assert complete(f"{tmp_path}/patches/a") is None
     assert complete(f"{tmp_path}/none/") is None
     assert complete("~no one at all/") is None
+
+
+def test_one_odd_manifest_hides_no_other_build(taught: Household) -> None:
+    manifest = taught.builds()[0][0].folder / "manifest.json"
+    found = json.loads(manifest.read_text(encoding="utf-8"))
+    del found["facts"][0]["sentence"]
+    manifest.write_text(json.dumps(found), encoding="utf-8")
+    assert taught.compare(None, 1).added == ("f1",)
+    history = read_history(taught)
+    assert len(history.builds) == 3 and not history.problems
+
+
+def test_a_rebound_key_is_shown_in_hints(home: Home, household: Household) -> None:
+    household.change_setting("keys.builds.import", "ctrl+t")
+
+    async def flow(pilot: Pilot[None], app: HomeEditApp, pane: BuildsPane) -> None:
+        assert f"Or press {app.key_of('builds.import')} to take" in detail(pane)
+        assert app.key_of("builds.import") != "i"
+
+    on_builds(household, flow)

@@ -13,7 +13,7 @@ from homeedit.progress import Progress
 from homeedit.tui.app import HomeEditApp
 from homeedit.tui.dialogs.import_review import ImportReview
 from homeedit.tui.dialogs.import_text import ImportText
-from homeedit.tui.importing import judge, read_lines, store
+from homeedit.tui.importing import judge, left_over, lines_of, read_lines, store
 from tests.tui.driver import drive, settled, type_text, until
 
 KEY = "The spare key is under the blue flower pot."
@@ -76,6 +76,30 @@ def test_two_lines_that_contradict_each_other(household: Household) -> None:
     assert reviewed[1].fact is not None and reviewed[1].fact.sentence == SEVEN
 
 
+def test_the_same_sentence_twice_and_about_something_else(known: Household) -> None:
+    twice = [SEVEN, json.dumps({"sentence": SEVEN, "prompt": "The siren goes off at", "target": "seven"}), SEVEN]
+    reviewed = judge(known, twice)
+    assert [(each.line, each.kind, each.replaces) for each in reviewed] == [
+        (1, "conflict", "f2"),
+        (2, "problem", ""),
+        (3, "problem", ""),
+    ]
+    assert "same sentence as line 1" in reviewed[1].reason
+
+
+def test_what_is_left_over_is_what_was_given(known: Household) -> None:
+    csv = ["sentence,question", f'{HOSE},"Where', 'is it?"', "", f"{KEY},", "Aunt Clara lives in Bergen.,"]
+    reviewed = judge(known, csv)
+    assert [each.line for each in reviewed] == [2, 5, 6]
+    assert left_over(csv, reviewed, {5}) == [*csv[:4], csv[5]]
+    assert left_over(csv, reviewed, {2, 6}) == [csv[0], csv[4]]
+    assert left_over(csv, reviewed, {2, 5, 6}) == []
+
+
+def test_only_line_feeds_end_a_line() -> None:
+    assert lines_of("One\u2028two.\r\nThree\x0bfour.\rFive.") == ["One\u2028two.", "Three\x0bfour.", "Five."]
+
+
 def test_what_was_spelled_out_in_json_and_csv_is_kept(household: Household) -> None:
     line = json.dumps({"sentence": "Zorp blem the quux.", "prompt": "The quux is", "target": "zorp", "tags": ["x"]})
     store(household, judge(household, [line]), Progress())
@@ -126,7 +150,8 @@ def test_many_pasted_lines_are_reviewed_not_lost(known: Household) -> None:
         await pilot.press("s")
         await until(pilot, lambda: len(known.facts()) == 4, "it is stored")
         assert sentences(known)[2:] == ["Aunt Clara lives in Bergen.", SEVEN]
-        await until(pilot, lambda: not known.typed().get("import"), "the draft is gone")
+        left = "\n".join([HOSE, "", "Where is it?", KEY])
+        await until(pilot, lambda: known.typed().get("import") == left, "what was not stored is kept")
         await settled(pilot)
         await pilot.press("escape", "u")
         await until(pilot, lambda: sentences(known) == [KEY, SIX], "one step takes all of it back")
@@ -158,7 +183,30 @@ def test_going_back_from_the_review_keeps_the_text(known: Household) -> None:
     assert sentences(known) == [KEY, SIX]
 
 
+def test_a_pasted_text_is_kept_below_what_was_kept_before(known: Household) -> None:
+    known.keep_typed("import", "Kept before.")
+    pasted = f"{HOSE}\nWhere\u2028is it?"
+
+    async def body(pilot: Pilot[None], app: HomeEditApp) -> None:
+        for answer in ("escape", "s"):
+            await pilot.press("a")
+            await type_text(pilot, pasted.replace("\u2028", " ") if answer == "escape" else pasted)
+            await until(pilot, lambda: isinstance(app.screen, ImportReview), "the review")
+            assert len(states(app)) == 2, "only what was pasted is reviewed"
+            await pilot.press(answer)
+            if answer == "escape":
+                await until(pilot, lambda: isinstance(app.screen, ImportText), "the text")
+                assert app.screen.query_one(TextArea).text == f"Kept before.\n{HOSE}\nWhere is it?"
+                app.screen.query_one(TextArea).text = "Kept before."
+                await pilot.pause()
+                await pilot.press("escape")
+        await until(pilot, lambda: known.typed().get("import") == "Kept before.\nWhere\u2028is it?", "the rest is kept")
+
+    drive(known, body)
+
+
 def test_a_file_is_imported(known: Household, tmp_path: Path) -> None:
+    known.keep_typed("import", "Something else.")
     file = tmp_path / "my facts.txt"
     file.write_text(f"{HOSE}\n", encoding="utf-8")
 
@@ -174,6 +222,8 @@ def test_a_file_is_imported(known: Household, tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, ImportReview), "the review")
         await pilot.press("s")
         await until(pilot, lambda: sentences(known)[-1] == HOSE, "it is stored")
+        await settled(pilot)
+        assert known.typed() == {"import": "Something else."}
 
     drive(known, body)
 

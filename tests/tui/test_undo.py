@@ -83,3 +83,16 @@ def test_the_stack_has_an_end() -> None:
     assert len(stack) == 200
     step = stack.pop()
     assert step is not None and step.title == "added f499"
+
+
+def test_a_step_that_was_half_taken_back_is_taken_back_again(household: Household) -> None:
+    stack = UndoStack()
+    added = household.import_facts([KEY, HOSE]).facts
+    stack.push("imported 2 facts", added=[fact.id for fact in added])
+    step = stack.pop()
+    assert step is not None
+    household.remove("f1")
+    stack.push_step(step)
+    assert stack.pop() is step
+    take_back(household, step)
+    assert household.facts() == []

@@ -12,7 +12,8 @@ from textual.widgets import Button, Select, Static
 
 from homeedit.errors import HomeEditError
 from homeedit.household.results import BuildChange
-from homeedit.tui.history_words import build_name, change_text
+from homeedit.tui.history_words import change_text
+from homeedit.tui.words import build_name
 
 if TYPE_CHECKING:
     from homeedit.tui.app import HomeEditApp

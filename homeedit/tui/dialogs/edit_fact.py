@@ -17,7 +17,7 @@ from homeedit.errors import HomeEditError
 from homeedit.facts.fact import Fact
 from homeedit.tui.dialogs.confirm import Confirm
 from homeedit.tui.dialogs.tags import split_tags
-from homeedit.tui.drafts import Draft
+from homeedit.tui.drafts import Draft, kept
 from homeedit.tui.said import Said
 from homeedit.tui.understanding import Typed, Understood, as_edited, understand
 from homeedit.tui.widgets.fact_fields import FactFields
@@ -53,6 +53,7 @@ class EditFact(ModalScreen[None]):
         self._fact = fact
         self._draft = Draft(self, f"edit {fact.id}")
         self._timer: Timer | None = None
+        self._saving = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -wide"):
@@ -73,7 +74,9 @@ class EditFact(ModalScreen[None]):
     def on_mount(self) -> None:
         self._fields.show(self._fact)
         self._sentence.focus()
-        self._face.perform(self._face.household.typed, lambda drafts: self._restore(drafts.get(self._draft.name, "")))
+        self._face.perform(
+            lambda: kept(self._face.household), lambda drafts: self._restore(drafts.get(self._draft.name, ""))
+        )
 
     def on_unmount(self) -> None:
         """What was typed last is not lost, if the app ends here."""
@@ -127,11 +130,14 @@ class EditFact(ModalScreen[None]):
     @on(FactFields.Changed)
     def _look_again(self, event: Message) -> None:
         event.stop()
-        change = self.change
-        self._draft.keep(json.dumps(change) if change else "")
+        self._keep()
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(_QUIET_SECONDS, self._look)
+
+    def _keep(self) -> None:
+        change = self.change
+        self._draft.keep(json.dumps(change) if change else "")
 
     def _look(self) -> None:
         household, typed = self._face.household, self.typed
@@ -156,23 +162,39 @@ class EditFact(ModalScreen[None]):
         if not change:
             self.dismiss()
             return
+        if self._saving:
+            return
+        self._saving = True
 
-        def work() -> None:
-            household.edit(fact.id, progress=said, **change)
-
-        def done(_: None) -> None:
+        def done(stored: Fact) -> None:
             self._face.undo_stack.push(f"changed {quoted(fact)}", before=[fact])
-            self._draft.keep("")
             self._face.say(f"Changed {fact.id}.", "" if set(change) == {"tags"} else "The next compile teaches it.")
             for warning in said.lines:
                 self._face.say(warning, severity="warning")
-            self.dismiss()
+            self._saved(stored, change)
             self._face.changed()
 
         def failed(error: HomeEditError) -> None:
-            self._note([Text(f"✗ {error.message}", style="bold"), Text(f"  {error.hint}")])
+            self._saving = False
+            if self.is_mounted:
+                self._note([Text(f"✗ {error.message}", style="bold"), Text(f"  {error.hint}")])
 
-        self._face.perform(work, done, failed)
+        self._face.perform(lambda: household.edit(fact.id, progress=said, **change), done, failed)
+
+    def _saved(self, stored: Fact, change: dict[str, Any]) -> None:
+        """Close, unless the person typed on meanwhile: that is a change of what is stored now."""
+        self._saving = False
+        if not self.is_mounted:
+            return
+        typed_on = self.change != change
+        self._fact = stored
+        if typed_on and self.change:
+            self._keep()
+            self._note([Text("Stored. What was typed since is not saved yet.")])
+            return
+        self._draft.keep("")
+        if self.is_current:
+            self.dismiss()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Save or leave."""

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 from homeedit.errors import HomeEditError
 from homeedit.facts.fact import ParsedFact
 from homeedit.household import Household, OnConflict
-from homeedit.tui.drafts import Draft
+from homeedit.tui.drafts import Draft, kept
 from homeedit.tui.widgets.paths import PathSuggester, written_path
 from homeedit.tui.words import counted, minute, plain, size
 
@@ -70,7 +70,11 @@ class ImportPatchDialog(ModalScreen[tuple[Path, OnConflict] | None]):
     def on_mount(self) -> None:
         path = self.query_one(Input)
         path.focus()
-        self.face.perform(lambda: self.face.household.typed().get(FIELD, ""), self._restore, lambda _: None)
+        self.face.perform(lambda: kept(self.face.household).get(FIELD, ""), self._restore, lambda _: None)
+
+    def on_unmount(self) -> None:
+        """What was typed last is not lost."""
+        self._draft.flush()
 
     @property
     def face(self) -> "HomeEditApp":
@@ -121,8 +125,7 @@ class ImportPatchDialog(ModalScreen[tuple[Path, OnConflict] | None]):
         elif event.button.id == "import" and self._looked is not None:
             choices: tuple[OnConflict, OnConflict] = ("replace", "keep")
             chosen = choices[max(0, self.query_one(RadioSet).pressed_index)]
-            self._draft.keep("")
-            self._draft.flush()
+            # The path stays kept: whether the import begins is known to who started this.
             self.dismiss((self._looked.file, chosen if self._looked.contradicted else "refuse"))
         elif event.button.id == "cancel":
             self.dismiss(None)

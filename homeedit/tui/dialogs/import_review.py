@@ -61,8 +61,7 @@ class ImportReview(ModalScreen[bool]):
         table.add_column("What becomes of it", key="state", width=_WIDTHS["state"])
         table.add_column("Sentence", key="sentence", width=max(20, width))
         for reviewed in self._lines:
-            number = "" if reviewed.line is None else str(reviewed.line)
-            table.add_row(cell(number), cell(_state(reviewed)), cell(plain(reviewed.text)))
+            table.add_row(cell(str(reviewed.line)), cell(_state(reviewed)), cell(plain(reviewed.text)))
         table.focus()
         self._count()
 

@@ -10,7 +10,7 @@ from textual.widgets import Button, Input, Static, TextArea
 
 from homeedit.errors import HomeEditError
 from homeedit.tui.drafts import Draft
-from homeedit.tui.importing import read_lines
+from homeedit.tui.importing import Given, lines_of, read_lines
 from homeedit.tui.widgets.paths import PathSuggester, written_path
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _EXPLAINED = (
 )
 
 
-class ImportText(ModalScreen[list[str] | None]):
+class ImportText(ModalScreen[Given | None]):
     """Gives the lines to review; None for Cancel. The text stays kept until it is stored."""
 
     DEFAULT_CSS = """
@@ -88,17 +88,16 @@ class ImportText(ModalScreen[list[str] | None]):
         file = self.query_one(Input).value.strip()
         if file:
             face = cast("HomeEditApp", self.app)
-            face.perform(lambda: read_lines(written_path(file)), self._give, self._refuse)
+            face.perform(lambda: read_lines(written_path(file)), self._give_file, self._refuse)
             return
-        # Only line feeds end a line: a sentence may hold any other character.
-        lines = self.query_one(TextArea).text.replace("\r\n", "\n").split("\n")
+        lines = lines_of(self.query_one(TextArea).text)
         if any(line.strip() for line in lines):
-            self._give(lines)
+            self.dismiss(Given(lines))
         else:
             self._refuse(HomeEditError("There is nothing to review yet.", "Paste sentences, or name a file."))
 
-    def _give(self, lines: list[str]) -> None:
-        self.dismiss(lines)
+    def _give_file(self, lines: list[str]) -> None:
+        self.dismiss(Given(lines, of_file=True))
 
     def _refuse(self, error: HomeEditError) -> None:
         self.query_one(".wrong", Static).update(f"{error.message} {error.hint}")

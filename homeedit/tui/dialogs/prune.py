@@ -1,6 +1,7 @@
 """How many builds to keep, with the numbers of those that go."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -9,8 +10,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from homeedit.tui.history import BuildRow, History
+from homeedit.tui.history import History
 from homeedit.tui.words import counted, size
+
+if TYPE_CHECKING:
+    from homeedit.tui.app import HomeEditApp
 
 
 class PruneDialog(ModalScreen[int | None]):
@@ -27,17 +31,16 @@ class PruneDialog(ModalScreen[int | None]):
     PruneDialog #keep { width: 12; }
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, face: "HomeEditApp", history: History) -> None:
         super().__init__()
-        self._history = history
+        self._face, self._history = face, history
 
     def compose(self) -> ComposeResult:
-        keep = self._history.keep
         with Vertical(classes="dialog"):
             yield Static("Delete older builds?", markup=False, classes="heading")
             with Horizontal(id="keep-line"):
                 yield Static("Keep the newest", markup=False)
-                yield Input(str(keep if self._old(keep) else 1), type="integer", max_length=4, id="keep")
+                yield Input(str(self._first()), type="integer", max_length=4, id="keep")
             yield Static("", id="going", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel")
@@ -51,16 +54,27 @@ class PruneDialog(ModalScreen[int | None]):
         text = self.query_one("#keep", Input).value
         return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
 
-    def _old(self, keep: int) -> list[BuildRow]:
-        """The builds that go: the served one always stays, and counts."""
-        others = [build for build in self._history.builds if not build.served]
-        stay = max(0, keep - (self._history.served is not None))
-        return others[stay:]
+    def _first(self) -> int:
+        """What the settings keep, where that lets any go."""
+        return self._history.keep if len(self._history.builds) > self._history.keep else 1
 
     @on(Input.Changed)
-    def _show(self) -> None:
+    def _look(self) -> None:
+        """Ask which would go; Delete waits for the answer."""
         keep = self._keep
-        old = [] if keep is None else self._old(keep)
+        self.query_one("#delete", Button).disabled = True
+        if keep is None:
+            self._show(None, [])
+            return
+        household = self._face.household
+        self._face.perform(
+            lambda: household.prune(keep, dry_run=True), lambda going: self._show(keep, going), owner=self
+        )
+
+    def _show(self, keep: int | None, going: Sequence[int]) -> None:
+        if not self.is_attached or keep != self._keep:
+            return  # closed, or typed over meanwhile
+        old = [build for build in self._history.builds if build.number in going]
         if keep is None:
             line = "Type how many to keep, at least 1."
         elif not old:

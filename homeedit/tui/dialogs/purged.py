@@ -11,7 +11,7 @@ from textual.widgets import Button, Static
 
 from homeedit.facts.fact import Fact
 from homeedit.household.results import BuildResult
-from homeedit.tui.words import plain
+from homeedit.tui.words import plain, purge_words
 
 
 class PurgedDialog(ModalScreen[None]):
@@ -56,14 +56,7 @@ def proof(result: BuildResult | None) -> Text:
         )
     asked = [each for gone in result.gone for each in gone.asked]
     known = sum(each.right for each in asked)
-    lines = [
-        Text(
-            "The model no longer says it. Asked just now:"
-            if not known
-            else f"Still {known} of {len(asked)} answers are right: by chance, or because another fact says it too.",
-            style="bold",
-        )
-    ]
+    lines = [Text(purge_words(known, len(asked)), style="bold")]
     for each in asked:
         lines.append(Text(f"{'!' if each.right else '✓'} {each.question}"))
         lines.append(

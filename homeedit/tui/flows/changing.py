@@ -25,6 +25,9 @@ _PURGE = "Delete everywhere"
 class Changing(Listed):
     """Everything that a key does to the fact under the cursor."""
 
+    _failed_step: Step | None = None
+    """The change that could not be taken back when that was tried last."""
+
     def _chosen(self) -> KnownFact | None:
         """The fact that a key is about; says so when there is none."""
         if self.current is None:
@@ -150,7 +153,11 @@ class Changing(Listed):
             self.face.say("There is nothing to take back.", "The changes made since the app was started can be.")
             return
         household, latest = self.face.household, step
-        self.face.perform(lambda: take_back(household, latest), lambda _: self._undone(latest), self._not_undone)
+
+        def failed(error: HomeEditError) -> None:
+            self._not_undone(latest, error)
+
+        self.face.perform(lambda: take_back(household, latest), lambda _: self._undone(latest), failed)
 
     def _undone(self, step: Step) -> None:
         left = len(self.undo_stack)
@@ -161,6 +168,13 @@ class Changing(Listed):
         )
         self.face.changed()
 
-    def _not_undone(self, error: HomeEditError) -> None:
-        self.face.say(f"This cannot be taken back: {error.message}", error.hint, severity="warning")
+    def _not_undone(self, step: Step, error: HomeEditError) -> None:
+        """A step is kept for another try; if that fails too, it no longer stands before the earlier ones."""
+        hint = error.hint
+        if step is self._failed_step:
+            hint = f"{hint} {self.key('facts.undo')} goes on with the change before it.".strip()
+        else:
+            self._failed_step = step
+            self.undo_stack.push_step(step)
+        self.face.say(f"This cannot be taken back: {error.message}", hint, severity="warning")
         self.face.changed()

@@ -21,7 +21,7 @@ from homeedit.tui.pane import Pane
 from homeedit.tui.talking import Talker
 from homeedit.tui.widgets.exchange import BASE, EDITED, AnswerView, Exchange, FactChip
 from homeedit.tui.widgets.question_line import QuestionLine
-from homeedit.tui.words import shortened
+from homeedit.tui.words import shortened, the_build
 
 _WIDE = 100
 """From this many columns on, two answers stand side by side."""
@@ -99,7 +99,7 @@ class AskPane(Pane):
         household = self.face.household
 
         def load() -> tuple[int | None, list[Fact]]:
-            return household.workspace.active_number(), household.facts()
+            return household.active_number(), household.facts()
 
         def failed(_: HomeEditError) -> None:
             self._introduce([])
@@ -149,8 +149,7 @@ class AskPane(Pane):
     def _notice_build(self, number: int | None) -> None:
         """Say when another build is served than before."""
         if self._knows_build and number != self._build and self.exchanges:
-            served = "The base model" if number is None else f"Build {number}"
-            notice = Static(f"― {served} is served from here on ―", classes="hint notice", markup=False)
+            notice = Static(f"― {the_build(number)} is served from here on ―", classes="hint notice", markup=False)
             running = next((each for each in self.exchanges if not each.ended), None)
             self.query_one("#conversation").mount(notice, before=running)
         self._build, self._knows_build = number, True

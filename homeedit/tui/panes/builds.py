@@ -11,17 +11,13 @@ from textual.widgets import Static
 from homeedit.household import OnConflict
 from homeedit.tui.actions import bindings_of
 from homeedit.tui.history import BuildRow, History, PatchRow, read_history
-from homeedit.tui.history_words import build_name, build_text, listed, patch_text
+from homeedit.tui.history_words import build_text, listed, patch_text
 from homeedit.tui.pane import Pane
 from homeedit.tui.widgets.rows import Column, Rows
-from homeedit.tui.words import counted, day, minute, percent, shortened, size
+from homeedit.tui.words import build_name, counted, day, minute, percent, shortened, size
 
 _WIDE = 150
 """Cells from which the two tables stand side by side."""
-_NOTHING = (
-    "Nothing was compiled yet: the base model is served.\n\n"
-    "Add sentences in Facts, then compile them there with c. Or press i to take in a patch that someone exported."
-)
 
 
 class BuildsPane(Pane):
@@ -124,8 +120,20 @@ class BuildsPane(Pane):
             text = patch_text(row)
         else:
             text = None
-        nothing = "" if self.history.problems else _NOTHING if not self.history.builds else "There are no patches."
+        nothing = (
+            "" if self.history.problems else self._nothing() if not self.history.builds else "There are no patches."
+        )
         self.query_one("#history-text", Static).update(nothing if text is None else text)
+
+    def _nothing(self) -> str:
+        return (
+            "Nothing was compiled yet: the base model is served.\n\n"
+            f"Add sentences in Facts, then compile them there with {self.key('facts.compile')}. "
+            f"Or press {self.key('builds.import')} to take in a patch that someone exported."
+        )
+
+    def _compile_first(self) -> str:
+        return f"Compile first: {self.key('facts.compile')} in Facts."
 
     # What is served
 
@@ -133,10 +141,10 @@ class BuildsPane(Pane):
         """Serve the build under the cursor."""
         build = self.build
         if build is None:
-            self.face.say("There is no build yet.", "Compile first: c in Facts.", severity="warning")
+            self.face.say("There is no build yet.", self._compile_first(), severity="warning")
         elif not self._on_builds:
             self._build_rows.focus()
-            self.face.say("Choose the build to serve, then press Enter.")
+            self.face.say(f"Choose the build to serve, then press {self.key('builds.use')}.")
         elif build.served:
             self.face.say(f"Build {build.number} is served already.")
         else:
@@ -165,7 +173,7 @@ class BuildsPane(Pane):
 
         build = self.build
         if build is None:
-            self.face.say("There is no build to compare yet.", "Compile first: c in Facts.", severity="warning")
+            self.face.say("There is no build to compare yet.", self._compile_first(), severity="warning")
             return
         others = [each.number for each in self.history.builds if each.number != build.number and not each.problem]
         self.face.push_screen(CompareDialog(build.number, others))
@@ -203,7 +211,7 @@ class BuildsPane(Pane):
 
         row = self.build if self._on_builds else self.patch
         if row is None:
-            self.face.say("There is nothing to export yet.", "Compile first: c in Facts.", severity="warning")
+            self.face.say("There is nothing to export yet.", self._compile_first(), severity="warning")
         elif isinstance(row, BuildRow):
             self.face.push_screen(ExportDialog(self.history.model, build=row.number))
         else:
@@ -213,19 +221,23 @@ class BuildsPane(Pane):
         """Take in a patch."""
         from pathlib import Path
 
-        from homeedit.tui.dialogs.import_patch import ImportPatchDialog
+        from homeedit.tui.dialogs.import_patch import FIELD, ImportPatchDialog
+        from homeedit.tui.drafts import forget
 
         def start(chosen: tuple[Path, OnConflict] | None) -> None:
             if chosen is not None:
                 file, on_conflict = chosen
-                self.face.start_work("Import", "import_patch", file, on_conflict=on_conflict)
+                if self.face.start_work("Import", "import_patch", file, on_conflict=on_conflict):
+                    forget(self.face, FIELD)
 
         self.face.push_screen(ImportPatchDialog(), start)
 
     def work_ended(self) -> None:
         work = self.face.work
         if work is not None and work.method == "import_patch" and work.error is None:
-            self.face.say("The patch is in.", "The next compile (c in Facts) takes it into the model.")
+            self.face.say(
+                "The patch is in.", f"The next compile ({self.key('facts.compile')} in Facts) takes it into the model."
+            )
 
     def action_prune(self) -> None:
         """Delete older builds."""
@@ -238,7 +250,7 @@ class BuildsPane(Pane):
         if len(self.history.builds) < 2:
             self.face.say("There is no older build to delete.")
             return
-        self.face.push_screen(PruneDialog(self.history), prune)
+        self.face.push_screen(PruneDialog(self.face, self.history), prune)
 
     def _pruned(self, numbers: list[int]) -> None:
         gone = ", ".join(map(str, numbers))

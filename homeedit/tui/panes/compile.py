@@ -18,10 +18,10 @@ from homeedit.tui.said import Said
 from homeedit.tui.widgets.answers import Answers, answers_text, rows_of
 from homeedit.tui.widgets.checklist import Checklist
 from homeedit.tui.widgets.fact_words import quoted
-from homeedit.tui.widgets.outcome import outcome, served
+from homeedit.tui.widgets.outcome import outcome
 from homeedit.tui.widgets.outlook import Outlook, look, what_failed, what_is_served, what_is_to_do
 from homeedit.tui.widgets.rows import Column, Rows
-from homeedit.tui.words import counted, plain
+from homeedit.tui.words import counted, plain, the_build
 from homeedit.tui.work import Work
 
 _WIDE = 110
@@ -136,7 +136,7 @@ class CompilePane(Pane):
         self._write_log(work)
         if running:
             hint = (
-                f"{self.key('app.cancel-work')} stops it. {served(self._outlook.active)} is served all the while; "
+                f"{self.key('app.cancel-work')} stops it. {the_build(self._outlook.active)} is served all the while; "
                 "facts can be added."
             )
             self.query_one(Checklist).show(work, hint)
@@ -197,7 +197,7 @@ class CompilePane(Pane):
         self.query_one("#outlook", Static).update("\n".join(line for line in lines if line))
         start = self.query_one("#start", Button)
         start.label = f"Compile now  ({self.key('compile.start')})"
-        start.display = bool(outlook.work) and outlook.problem is None
+        start.display = outlook.to_compile.needed and outlook.problem is None
 
     def _listed(self, outlook: Outlook, result: BuildResult | None) -> list[FactResult]:
         """What failed comes first. Without a result: what was recorded of the facts that are served or refused."""
@@ -293,6 +293,10 @@ class CompilePane(Pane):
             self.face.say("No fact has failed.", "There is nothing to try again.", severity="warning")
             return
         self.face.start_work("Retry harder", "compile", retry=failed)
+
+    def action_verify(self) -> None:
+        """Ask the served build again."""
+        self.face.start_work("Verify", "verify")
 
     def action_rephrase(self) -> None:
         """Change the words of the fact under the cursor."""

@@ -102,7 +102,6 @@ class FactsPane(Adding, Changing, Importing):
         if not self._loaded:
             self._loaded = True
             self.add_line.restore(drafts)
-            self._import_draft = drafts.get("import", "")
             self._keep_focus()
         self._end_load()
 

@@ -53,7 +53,8 @@ class ServePane(Pane):
             yield Copyable("Home Assistant", id="served-recipe")
 
     def refresh_data(self) -> None:
-        self.face.perform(lambda: served(self.face.household), self._show, self._show_error)
+        builds = self.key("app.show-builds")
+        self.face.perform(lambda: served(self.face.household, builds), self._show, self._show_error)
 
     def _show(self, found: Served) -> None:
         for name, text in (
@@ -76,7 +77,7 @@ class ServePane(Pane):
         self.face.copy(chosen.text)
 
 
-def served(household: Household) -> Served:
+def served(household: Household, builds_key: str) -> Served:
     """What is served now; raises HomeEditError when the home, its model or the build is damaged."""
     builds, number = household.builds()
     name = household.settings.model
@@ -87,7 +88,7 @@ def served(household: Household) -> Served:
     if build is None or build.problem:
         why = build.problem if build else "its folder is missing"
         raise HomeEditError(
-            f"Build {number}, which is served, cannot be used: {why}.", "Serve another one (4, Builds)."
+            f"Build {number}, which is served, cannot be used: {why}.", f"Serve another one ({builds_key}, Builds)."
         )
     facts = counted(len(build.facts), "fact")
     return Served(

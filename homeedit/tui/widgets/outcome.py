@@ -5,7 +5,7 @@ from collections.abc import Callable
 from homeedit.errors import Cancelled, HomeEditError
 from homeedit.household.results import BuildResult, FactResult, Unrelated
 from homeedit.tui.widgets.outlook import Outlook
-from homeedit.tui.words import counted, plain, size
+from homeedit.tui.words import counted, plain, purge_words, size, the_build
 from homeedit.tui.work import Work
 from homeedit.tui.workline import duration
 
@@ -24,22 +24,15 @@ def verdict(work: Work, result: BuildResult, active: int | None) -> str:
     return f"{symbol} Build {result.build} is served now: {recalled}."
 
 
-def served(active: int | None) -> str:
-    """What is served."""
-    return "The base model" if active is None else f"Build {active}"
-
-
 def still_served(active: int | None) -> str:
     """What was served before is served after."""
-    return f"{served(active)} is served as before, untouched."
+    return f"{the_build(active)} is served as before, untouched."
 
 
 def proof(gone: FactResult) -> str:
     """What a purged fact's questions give now."""
-    still = [asked for asked in gone.asked if asked.right]
-    if not still:
-        return f"✓ {gone.id} is purged: asked {counted(len(gone.asked), 'question')}, the model no longer says it."
-    return f"✗ {gone.id} is purged, but the model still says it: the base model may know it, or guessed."
+    right = sum(asked.right for asked in gone.asked)
+    return f"{'!' if right else '✓'} {gone.id} is purged. {purge_words(right, len(gone.asked))}"
 
 
 def drift_words(kl: float) -> str:

@@ -1,12 +1,13 @@
 """What a compile would do now, and what is served."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from homeedit.errors import HomeEditError
 from homeedit.facts.fact import Fact
 from homeedit.household import Household
-from homeedit.household.results import FactResult
+from homeedit.household.results import FactResult, ToCompile
 from homeedit.tui.words import counted, minute
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Outlook:
     drift: float | None = None
     """How far the active build is from the base on unrelated questions, nats a token."""
     problem: HomeEditError | None = None
+    to_compile: ToCompile = ToCompile()
 
     @property
     def taught(self) -> frozenset[str]:
@@ -34,19 +36,10 @@ class Outlook:
         return frozenset(self.build.facts) if self.build is not None else frozenset()
 
     @property
-    def waiting(self) -> list[Fact]:
-        """Facts that the next compile will learn: new, changed, or refused before."""
-        return [fact for fact in self.facts if fact.enabled and fact.patch is None]
-
-    @property
-    def unlinked(self) -> list[Fact]:
-        """Facts that are in a patch, but in no build yet."""
-        return [fact for fact in self.facts if fact.enabled and fact.patch is not None and fact.state == "compiled"]
-
-    @property
     def unrecalled(self) -> list[Fact]:
-        """Facts that the served build was taught and does not say."""
-        return [fact for fact in self.facts if fact.enabled and fact.patch is not None and fact.state == "failed"]
+        """Facts that the served build was taught and does not say, and that a plain compile leaves alone."""
+        concerned = {each.id for each in self.to_compile.facts}
+        return [fact for fact in self.failed if fact.patch is not None and fact.id not in concerned]
 
     @property
     def failed(self) -> list[Fact]:
@@ -54,15 +47,9 @@ class Outlook:
         return [fact for fact in self.facts if fact.enabled and fact.state == "failed"]
 
     @property
-    def unwanted(self) -> list[str]:
-        """Ids of facts that the served build holds, and that were switched off or removed since."""
-        wanted = {fact.id for fact in self.facts if fact.enabled}
-        return sorted(self.taught - wanted)
-
-    @property
     def work(self) -> int:
         """How many facts the next compile adds or takes out."""
-        return len(self.waiting) + len(self.unlinked) + len(self.unwanted)
+        return len(self.to_compile.facts)
 
 
 def look(household: Household) -> Outlook:
@@ -74,24 +61,21 @@ def look(household: Household) -> Outlook:
         facts, results = household.facts(), household.fact_results()
     except HomeEditError as error:
         problem = error
+    seen = Outlook(tuple(facts), tuple(results), problem=problem)
     try:
         builds, active = household.builds()
         found = next((build for build in builds if build.number == active), None)
-        if found is None:
-            return Outlook(tuple(facts), tuple(results), active=active, problem=problem)
-        patches = household.patches()
-        drift = None if found.problem else household.compare(None, found.number).kl[1]
+        patches = household.patches() if found is not None else []
+        return replace(
+            seen,
+            build=found,
+            active=active,
+            patch_bytes=tuple(patch.bytes for patch in patches if found is not None and patch.id in found.patches),
+            drift=None if found is None else found.kl,
+            to_compile=household.outlook(),
+        )
     except HomeEditError as error:
-        return Outlook(tuple(facts), tuple(results), problem=problem or error)
-    return Outlook(
-        tuple(facts),
-        tuple(results),
-        found,
-        active,
-        tuple(patch.bytes for patch in patches if patch.id in found.patches),
-        drift,
-        problem,
-    )
+        return replace(seen, problem=problem or error)
 
 
 def what_is_served(outlook: Outlook) -> str:
@@ -109,21 +93,31 @@ def what_is_served(outlook: Outlook) -> str:
 
 def what_is_to_do(outlook: Outlook) -> str:
     """What the next compile will do, in a line."""
-    if not outlook.facts and not outlook.unwanted:
-        return "There is no fact yet."
-    refused = sum(fact.state == "failed" for fact in outlook.waiting)
-    fresh = len(outlook.waiting) - refused
-    off = sum(not fact.enabled for fact in outlook.facts if fact.id in outlook.taught)
-    removed = len(outlook.unwanted) - off
+    coming = outlook.to_compile
+    if not coming.needed:
+        return _nothing_to_do(outlook.facts)
+    new, refused, ready = coming.count("new"), coming.count("refused"), coming.count("ready")
+    unusable, again = coming.count("unusable"), coming.count("again")
+    off, removed = coming.count("off"), coming.count("removed")
     parts = [
-        (fresh, f"learn {counted(fresh, 'new or changed fact')}"),
+        (new, f"learn {counted(new, 'new or changed fact')}"),
         (refused, f"try {counted(refused, 'fact')} again that {'was' if refused == 1 else 'were'} refused"),
-        (len(outlook.unlinked), f"put in {counted(len(outlook.unlinked), 'fact')} compiled before"),
+        (unusable, f"learn {counted(unusable, 'fact')} again whose patch cannot be used"),
+        (again, f"learn {counted(again, 'fact')} again whose patch also holds what is not wanted"),
+        (ready, f"put in {counted(ready, 'fact')} compiled before"),
         (off, f"leave out {off} switched off since"),
         (removed, f"leave out {removed} removed since"),
     ]
     said = [words for number, words in parts if number]
-    return f"The next compile will {', '.join(said)}." if said else "Everything in the list is compiled."
+    return f"The next compile will {', '.join(said) or 'make the build that is served anew'}."
+
+
+def _nothing_to_do(facts: Sequence[Fact]) -> str:
+    if not facts:
+        return "There is no fact yet."
+    if not any(fact.enabled for fact in facts):
+        return "Every fact is switched off."
+    return "Everything in the list is compiled."
 
 
 def what_failed(outlook: Outlook, retry_key: str) -> str:
