@@ -20,6 +20,7 @@ from textual.worker import WorkerError
 from homeedit.errors import Cancelled, HomeEditError
 from homeedit.household import Household
 from homeedit.tui.actions import ACTIONS, EVERYWHERE, PANES, actions_of, bindings_of
+from homeedit.tui.drafts import Drafts
 from homeedit.tui.pane import Pane
 from homeedit.tui.top import AllActions, state_line
 from homeedit.tui.undo import UndoStack
@@ -50,6 +51,7 @@ class HomeEditApp(App[None]):
         self.work: Work | None = None
         self.rebound: dict[str, str] = {}
         """Keys of ``[keys]`` in homeedit.toml, by the action's id."""
+        self.drafts = Drafts(household)
         self.journal: list[str] = []
         """What happened since the start, for the log."""
         self.undo_stack = UndoStack()

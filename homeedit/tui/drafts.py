@@ -2,7 +2,6 @@
 
 import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from textual.timer import Timer
@@ -15,10 +14,39 @@ if TYPE_CHECKING:
     from homeedit.tui.app import HomeEditApp
 
 _QUIET_SECONDS = 0.3
-_unwritten: dict[tuple[Path, str], str] = {}
-"""Texts that are newer than their home's file, by home and name; "" is to be forgotten."""
-_changing = threading.Lock()
-_writing = threading.Lock()
+
+
+class Drafts:
+    """The texts of an app's inputs that are newer than their home's file, by name; "" is to be forgotten."""
+
+    def __init__(self, household: Household) -> None:
+        self._household = household
+        self._unwritten: dict[str, str] = {}
+        self._changing = threading.Lock()
+        self._writing = threading.Lock()
+
+    def remember(self, name: str, text: str) -> None:
+        """Note a text; ``write`` writes it."""
+        with self._changing:
+            self._unwritten[name] = text
+
+    def kept(self) -> dict[str, str]:
+        """All texts by their names, also those that are still being written."""
+        # First the newer ones: what gets written meanwhile is found in one place or the other.
+        with self._changing:
+            newer = dict(self._unwritten)
+        return {name: text for name, text in (self._household.typed() | newer).items() if text}
+
+    def write(self) -> None:
+        """Write every text; what cannot be written is tried again with the next one."""
+        with self._writing:
+            with self._changing:
+                texts = dict(self._unwritten)
+            for name, text in texts.items():
+                self._household.keep_typed(name, text)
+                with self._changing:
+                    if self._unwritten.get(name) == text:  # else it was changed meanwhile
+                        del self._unwritten[name]
 
 
 class Draft:
@@ -35,7 +63,7 @@ class Draft:
 
     def keep(self, text: str) -> None:
         """Remember the text; "" forgets it."""
-        _remember(self._face.household, self.name, text)
+        self._face.drafts.remember(self.name, text)
         if self._timer is not None:
             self._timer.stop()
         self._timer = self._owner.set_timer(_QUIET_SECONDS, lambda: _write_apart(self._face))
@@ -49,7 +77,7 @@ class Draft:
             _write_apart(self._face)
         else:
             with suppress(HomeEditError):
-                _write(self._face.household)
+                self._face.drafts.write()
 
 
 def forget(face: "HomeEditApp", name: str) -> None:
@@ -59,36 +87,10 @@ def forget(face: "HomeEditApp", name: str) -> None:
 
 def keep(face: "HomeEditApp", name: str, text: str) -> None:
     """Keep a text that stands in no input."""
-    _remember(face.household, name, text)
+    face.drafts.remember(name, text)
     _write_apart(face)
-
-
-def kept(household: Household) -> dict[str, str]:
-    """All texts by their names, also those that are still being written."""
-    # First the newer ones: what gets written meanwhile is found in one place or the other.
-    with _changing:
-        newer = {name: text for (home, name), text in _unwritten.items() if home == household.home.root}
-    return {name: text for name, text in (household.typed() | newer).items() if text}
-
-
-def _remember(household: Household, name: str, text: str) -> None:
-    with _changing:
-        _unwritten[household.home.root, name] = text
 
 
 def _write_apart(face: "HomeEditApp") -> None:
     # A draft that cannot be kept is no reason to disturb the person who types it.
-    household = face.household
-    face.perform(lambda: _write(household), failed=lambda _: None)
-
-
-def _write(household: Household) -> None:
-    """Write every text of this home; what cannot be written is tried again with the next one."""
-    with _writing:
-        with _changing:
-            texts = {name: text for (home, name), text in _unwritten.items() if home == household.home.root}
-        for name, text in texts.items():
-            household.keep_typed(name, text)
-            with _changing:
-                if _unwritten.get((household.home.root, name)) == text:  # else it was changed meanwhile
-                    del _unwritten[household.home.root, name]
+    face.perform(face.drafts.write, failed=lambda _: None)

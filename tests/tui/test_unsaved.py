@@ -11,7 +11,7 @@ from homeedit.errors import HomeEditError
 from homeedit.household import Household
 from homeedit.tui.app import HomeEditApp
 from homeedit.tui.dialogs.edit_fact import EditFact
-from homeedit.tui.drafts import keep, kept
+from homeedit.tui.drafts import keep
 from tests.tui.driver import drive, settled, until
 
 KEY = "The spare key is under the blue flower pot."
@@ -42,7 +42,7 @@ def test_what_is_typed_while_a_save_runs_stays_in_the_form(
         gate.set()
         await until(pilot, lambda: household.fact("f1").revision == 2, "it is stored")
         await settled(pilot)
-        assert isinstance(app.screen, EditFact) and "green" in kept(household)["edit f1"]
+        assert isinstance(app.screen, EditFact) and "green" in app.drafts.kept()["edit f1"]
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(app.screen, EditFact), "the form closes")
         await settled(pilot)
@@ -94,7 +94,7 @@ def test_a_text_that_could_not_be_written_is_kept_for_the_next_try(
             broken.setattr(household, "keep_typed", held)
             keep(app, "ask", "Where")
             await settled(pilot)
-        assert household.typed() == {} and kept(household) == {"ask": "Where"}
+        assert household.typed() == {} and app.drafts.kept() == {"ask": "Where"}
 
     drive(household, body)
     assert household.typed() == {"ask": "Where"}, "the end of the app writes it"

@@ -17,7 +17,7 @@ from homeedit.errors import HomeEditError
 from homeedit.facts.fact import Fact
 from homeedit.tui.dialogs.confirm import Confirm
 from homeedit.tui.dialogs.tags import split_tags
-from homeedit.tui.drafts import Draft, kept
+from homeedit.tui.drafts import Draft
 from homeedit.tui.said import Said
 from homeedit.tui.understanding import Typed, Understood, as_edited, understand
 from homeedit.tui.widgets.fact_fields import FactFields
@@ -74,9 +74,7 @@ class EditFact(ModalScreen[None]):
     def on_mount(self) -> None:
         self._fields.show(self._fact)
         self._sentence.focus()
-        self._face.perform(
-            lambda: kept(self._face.household), lambda drafts: self._restore(drafts.get(self._draft.name, ""))
-        )
+        self._face.perform(self._face.drafts.kept, lambda drafts: self._restore(drafts.get(self._draft.name, "")))
 
     def on_unmount(self) -> None:
         """What was typed last is not lost, if the app ends here."""

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 from homeedit.errors import HomeEditError
 from homeedit.facts.fact import ParsedFact
 from homeedit.household import Household, OnConflict
-from homeedit.tui.drafts import Draft, kept
+from homeedit.tui.drafts import Draft
 from homeedit.tui.widgets.paths import PathSuggester, written_path
 from homeedit.tui.words import counted, minute, plain, size
 
@@ -70,7 +70,7 @@ class ImportPatchDialog(ModalScreen[tuple[Path, OnConflict] | None]):
     def on_mount(self) -> None:
         path = self.query_one(Input)
         path.focus()
-        self.face.perform(lambda: kept(self.face.household).get(FIELD, ""), self._restore, lambda _: None)
+        self.face.perform(lambda: self.face.drafts.kept().get(FIELD, ""), self._restore, lambda _: None)
 
     def on_unmount(self) -> None:
         """What was typed last is not lost."""

@@ -9,7 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static, TextArea
 
 from homeedit.facts.fact import Fact
-from homeedit.tui.drafts import Draft, kept
+from homeedit.tui.drafts import Draft
 from homeedit.tui.words import plain
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ class MoreQuestions(ModalScreen[tuple[str, ...] | None]):
         self.query_one(TextArea).focus()
         self._count()
         face = cast("HomeEditApp", self.app)
-        face.perform(
-            lambda: kept(face.household), lambda texts: self._restore(texts.get(self.draft.name, "")), owner=self
-        )
+        face.perform(face.drafts.kept, lambda texts: self._restore(texts.get(self.draft.name, "")), owner=self)
 
     def _restore(self, text: str) -> None:
         area = self.query_one(TextArea)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from textual import on
 
 from homeedit.errors import HomeEditError
-from homeedit.tui.drafts import keep, kept
+from homeedit.tui.drafts import keep
 from homeedit.tui.flows.listed import Listed
 from homeedit.tui.importing import Given, ReviewedLine, Stored, judge, left_over, lines_of, store
 from homeedit.tui.said import Said
@@ -28,7 +28,7 @@ class Importing(Listed):
         def show(drafts: dict[str, str]) -> None:
             self.app.push_screen(ImportText(drafts.get(_DRAFT, "")), given)
 
-        self.face.perform(lambda: kept(self.face.household), show)
+        self.face.perform(self.face.drafts.kept, show)
 
     @on(SentenceInput.ManyPasted)
     def _review_pasted(self, event: SentenceInput.ManyPasted) -> None:
@@ -44,7 +44,7 @@ class Importing(Listed):
             keep(self.face, _DRAFT, given.text)
             self._review(given)
 
-        self.face.perform(lambda: kept(self.face.household), review)
+        self.face.perform(self.face.drafts.kept, review)
 
     def _review(self, given: Given) -> None:
         household = self.face.household
