@@ -190,7 +190,8 @@ class HomeEditApp(App[None]):
         """Facts, patches, builds or settings changed: every pane that was shown loads again."""
         self.refresh_state()
         for pane in self.panes.query_children(Pane):
-            pane.refresh_data()
+            if pane.is_mounted:
+                pane.refresh_data()
 
     def refresh_state(self) -> None:
         """The line at the top: what is served and how the facts fare."""
@@ -262,7 +263,9 @@ class HomeEditApp(App[None]):
     def _tell_panes(self, what: Callable[[Pane], None]) -> None:
         self.screen_stack[0].query_one(WorkLine).show(self.work, f"{self.key_of('app.cancel-work')} stops it")
         for pane in self.panes.query_children(Pane):
-            what(pane)
+            # One that is being made shows the work by itself as soon as it is there.
+            if pane.is_mounted:
+                what(pane)
 
     def action_cancel_work(self) -> None:
         """Stop the long work, if any."""

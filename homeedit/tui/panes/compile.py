@@ -87,8 +87,10 @@ class CompilePane(Pane):
         self._follow()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Put the answers where there is room."""
+        """Put the answers where there is room, and break the lines of the summary there."""
         self.set_class(event.size.width >= _WIDE, "-wide")
+        if self._loaded:
+            self._show_summary(self._outlook, self._result)
 
     # Loading and showing
 
