@@ -8,7 +8,11 @@ from homeedit.tui.widgets.fact_filter import KnownFact
 
 
 class Listed(Pane):
-    """A pane with a list of facts, a line to add, and changes that can be taken back."""
+    """A pane with a list of facts, a line to add, and changes that can be taken back.
+
+    What raises NotImplementedError here is for the pane to define: ``FactsPane`` does. (Textual's widgets have a
+    metaclass of their own, so this cannot be an ABC.)
+    """
 
     go_to_when_loaded: str = ""
     """The fact to which the cursor goes once the list is loaded again."""
