@@ -56,6 +56,11 @@ class Home:
         return self.root / "homeedit.log"
 
     @property
+    def serving_file(self) -> Path:
+        """Says which server runs on this home, while it runs."""
+        return self.root / "serving.json"
+
+    @property
     def exists(self) -> bool:
         """Whether the folder is a home."""
         return self.settings_file.is_file() or (self.models.is_dir() and self.edits.is_dir())

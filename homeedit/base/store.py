@@ -120,6 +120,11 @@ def _read_manifest(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
+def recorded_sha256(base: BaseModel, path: Path) -> str:
+    """The sha256 of one of the base model's files, as it was written down when the file was made."""
+    return _files(_read_manifest(base.folder, base.name), base.folder)[path][1]
+
+
 def _files(manifest: dict[str, Any], folder: Path) -> dict[Path, tuple[int, str]]:
     return {
         folder / relative: (int(entry["bytes"]), str(entry["sha256"])) for relative, entry in manifest["files"].items()

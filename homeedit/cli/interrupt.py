@@ -29,6 +29,11 @@ def say_stopped() -> None:
     os.write(2, f"{cursor}{STOPPED}\n{NEXT}\n".encode())
 
 
+def patient() -> None:
+    """End the process no more by force: a server takes its time to finish its answers. ``Stopped`` is still raised."""
+    signal.set_wakeup_fd(-1)
+
+
 def install() -> None:
     """Make SIGINT and SIGTERM raise ``Stopped`` in the main thread, and see to it that the process ends."""
     receiver, sender = socket.socketpair()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from homeedit import __version__
-from homeedit.cli import bench, builds, demo, facts, models, patches, settings, terminal, work
+from homeedit.cli import bench, builds, demo, facts, models, patches, serve, settings, terminal, work
 from homeedit.cli.context import Common, chosen_home
 from homeedit.cli.interrupt import Stopped, install, say_stopped
 from homeedit.cli.output import talk
@@ -35,6 +35,7 @@ app.add_typer(builds.app, name="build")
 app.add_typer(models.app, name="model")
 app.add_typer(settings.app, name="settings")
 app.add_typer(bench.app, name="bench")
+app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("web")(terminal.web)
 

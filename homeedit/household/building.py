@@ -12,6 +12,7 @@ from homeedit.progress import Progress
 
 if TYPE_CHECKING:
     from homeedit.builds.history import Build
+    from homeedit.household.serving.engine import Serving
     from homeedit.household.talking import Talk
     from homeedit.patches.store import Patch
 
@@ -58,6 +59,18 @@ class Building(OpenHome):
         from homeedit.household.talking import Talk
 
         return Talk(lambda: self.workspace)
+
+    def serve(self, *, live_lora: bool = False) -> "Serving":
+        """Answers for the clients of a server, from the active build and from the base model; loaded before it
+        returns. What becomes active later is served without a break. Close it.
+
+        ``live_lora``: builds are put on the base GGUF as adapters, which takes milliseconds to exchange.
+        """
+        from homeedit.household.serving.engine import Serving
+
+        self._check_home()
+        with disk_errors_in_words():
+            return Serving(lambda: self.workspace, live_lora=live_lora)
 
     def verify(self, number: int | None = None, *, progress: Progress | None = None) -> BuildResult:
         """Ask a build (the active one if none is named) its facts' questions again and keep the answers."""

@@ -1,5 +1,7 @@
 """Household: all that a face can ask for. Everything heavy is imported where it is needed."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from homeedit.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from homeedit.base.store import BaseModel
+    from homeedit.household.serving.state import RunningServer
 
 
 class Household(Knowing, Building):
@@ -58,6 +61,24 @@ class Household(Knowing, Building):
             progress.advance(note=check.check)
         progress.finish()
         return done
+
+    # Servers
+
+    def server(self) -> "RunningServer | None":
+        """The server that runs on this home, with what it says of itself; None when there is none.
+
+        Takes at most about a second, when the server does not answer.
+        """
+        from homeedit.household.serving.state import asked_health, read_serving
+
+        running = read_serving(self.home)
+        return None if running is None else replace(running, health=asked_health(running))
+
+    def noted_server(self, address: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Let others know, for as long as this lasts, that this process serves the home at ``address``."""
+        from homeedit.household.serving.state import noted_serving
+
+        return noted_serving(self.home, address, say)
 
     # Settings
 

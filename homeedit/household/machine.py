@@ -38,6 +38,7 @@ def check_all(workspace: Workspace, *, full: bool) -> Iterator[Check]:
         yield _guarded("active build", lambda: _active(workspace, base[0]))
         yield _guarded("builds", lambda: _builds(base[0]))
     yield _guarded("patches", lambda: _patches(workspace))
+    yield _server(workspace)
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
@@ -159,3 +160,19 @@ def _patches(workspace: Workspace) -> Check:
         return Check("patches", False, f"{listed}. `homeedit compile` compiles their facts again.")
     patches = list_patches(workspace.home.edits)
     return Check("patches", True, f"{len(patches)}, {sum(patch.bytes for patch in patches) / 1e6:.1f} MB")
+
+
+def _server(workspace: Workspace) -> Check:
+    from homeedit.household.serving.state import asked_health, read_serving
+
+    server = read_serving(workspace.home)
+    if server is None:
+        return Check("server", True, "none runs on this home")
+    where = f"at {server.address} (process {server.pid})"
+    health = asked_health(server)
+    if health is None:
+        return Check("server", False, f"It does not answer {where}. Stop that process and start it again.")
+    what = "the base model" if health.build is None else f"build {health.build}"
+    if health.problem:
+        return Check("server", False, f"It serves {what} {where}. {health.problem}")
+    return Check("server", True, f"{what} is served {where}")

@@ -107,6 +107,7 @@ def clear_leftovers(home: Home, base: "BaseModel | None", progress: Progress) ->
     patterns: list[tuple[Path, str]] = [
         (home.root, ".homeedit.toml.*.tmp"),
         (home.root, ".homeedit.lock.owner.*.tmp"),
+        (home.root, ".serving.json.*.partial"),
     ]
     if base is not None:
         patterns += [(base.folder, ".*.partial"), (base.folder, "*.partial")]

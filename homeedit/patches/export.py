@@ -84,15 +84,20 @@ def export_gguf_lora(patches: Sequence[Patch], base: BaseModel, out: Path, *, fo
     Tensors ``blk.<L>.ffn_down.weight.lora_a`` [r, d_ff] and ``.lora_b`` [d_model, r] in float16, and
     ``adapter.lora.alpha = r`` so that llama.cpp's scale alpha/r is 1.
     """
-    delta, rank = padded(bounded(concatenate([load_delta(patch) for patch in _ordered(patches)])))
+    delta = concatenate([load_delta(patch) for patch in _ordered(patches)])
     _refuse_existing(out, force)
-    _write_through(out, lambda partial: _write_gguf(partial, delta, rank, base))
+    _write_through(out, lambda partial: write_gguf_lora(partial, delta, base))
     return out
 
 
-def _write_gguf(path: Path, delta: Delta, rank: int, base: BaseModel) -> None:
+def write_gguf_lora(path: Path, whole: Delta, base: BaseModel) -> None:
+    """Write a change, of at least one layer, as llama.cpp's LoRA adapter for the base GGUF; see ``export_gguf_lora``.
+
+    Raises OSError when the file cannot be written.
+    """
     import gguf
 
+    delta, rank = padded(bounded(whole))
     architecture = architecture_named(base.architecture)
     writer = gguf.GGUFWriter(path, architecture.name)
     writer.add_type("adapter")

@@ -185,12 +185,19 @@ def read_patch(file: Path) -> Patch:
 
 def load_delta(patch: Patch) -> Delta:
     """The patch's change: per layer A [r, d_ff] and B [d_model, r] as stored (float16)."""
-    header = read_header(patch.file)
+    return read_delta(patch.file)
+
+
+def read_delta(file: Path) -> Delta:
+    """The change in a patch, or in a build's delta.safetensors (which changes nothing when it holds no tensors)."""
+    header = read_header(file)
     names = {name: entry for name, entry in header.tensors.items() if _FACTOR.fullmatch(name)}
-    tensors = read_tensors(patch.file, names)
-    return {
-        layer: LowRank(A=tensors[factor_name(layer, "A")], B=tensors[factor_name(layer, "B")]) for layer in patch.layers
-    }
+    try:
+        layers = list(factor_shapes(header)) if header.tensors else []
+    except HomeEditError as error:
+        raise damaged(file, error.message) from error
+    tensors = read_tensors(file, names)
+    return {layer: LowRank(A=tensors[factor_name(layer, "A")], B=tensors[factor_name(layer, "B")]) for layer in layers}
 
 
 def load_keys(patch: Patch) -> dict[int, Array]:

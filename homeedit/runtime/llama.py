@@ -1,27 +1,22 @@
-"""llama.cpp as homeedit asks it: one model, one conversation at a time, greedy.
+"""llama.cpp as homeedit asks it: one model, one conversation at a time, greedy unless told otherwise."""
 
-The low-level interface is used, because ``llama_cpp.Llama`` keeps a guess about what its cache holds and
-swaps adapters only by reloading.
-"""
-
-import ctypes
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from homeedit.base.gguf_file import read_gguf
 from homeedit.base.llama_log import llama_library
 from homeedit.errors import HomeEditError
 from homeedit.runtime.chat import ChatFormat
+from homeedit.runtime.choosing import Chooser, Guide, grammar_of
+from homeedit.runtime.grammar import TokenFilter
+from homeedit.runtime.loaded import FloatArray, LoadedModel, ModelMetadata
+from homeedit.runtime.sampling import GREEDY, Sampled, Sampling
 
-FloatArray = NDArray[np.float32]
-
-_BATCH = 512
-"""Tokens evaluated at once; also the most whose logits are held at once (times 4 bytes times vocabulary)."""
+__all__ = ["ModelMetadata", "Runtime", "log_softmax", "silence_llama_log"]
 
 
 def silence_llama_log() -> None:
@@ -35,14 +30,11 @@ def log_softmax(logits: FloatArray) -> FloatArray:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), dtype=np.float32)
 
 
-class Runtime:
-    """A GGUF loaded in llama.cpp. Not for use by several threads at once; close it, or use ``with``.
+class Runtime(LoadedModel):
+    """A loaded model that is asked. Not for use by several threads at once; close it, or use ``with``.
 
-    What an answer is depends on the question alone, not on what was asked before, to the last bit: only the
-    tokens that every chat turn begins with (the system prompt) are kept between questions, they are always
-    evaluated as a batch of their own, and a change of adapter drops them.
-
-    Memory: the file (mapped), the cache of ``context`` tokens, and logits of up to 512 positions.
+    What an answer is depends on its prompt alone, not on what was asked before, to the last bit: prompts are
+    evaluated in pieces, only whole pieces are kept between questions, and a change of adapter drops them.
 
     Raises:
         HomeEditError: the file is missing, truncated, not loadable or has no chat template; or the adapter
@@ -50,43 +42,12 @@ class Runtime:
     """
 
     def __init__(self, gguf: Path, *, threads: int, context: int = 2048, adapter: Path | None = None) -> None:
-        self._llama = llama_library()
-        self._model: Any = None
-        self._context: Any = None
-        self._batch: Any = None
-        self._adapter: Any = None
-        self._prefix_ready = False
-        self.gguf = gguf
-        self.context = context
+        super().__init__(gguf, threads=threads, context=context, adapter=adapter)
         try:
-            self._load(threads)
             self._format = self._chat_format()
-            if adapter is not None:
-                self.use_adapter(adapter)
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Free the model. Further calls do nothing."""
-        if self._batch is not None:
-            self._llama.llama_batch_free(self._batch)
-            self._batch = None
-        if self._context is not None:
-            self._llama.llama_free(self._context)
-            self._context = None
-        # The model frees its adapters with itself.
-        if self._model is not None:
-            self._llama.llama_model_free(self._model)
-            self._model = self._adapter = None
 
     def chat(self, question: str, *, max_tokens: int = 48) -> str:
         """The greedy answer to one question, up to where the model ends its turn or ``max_tokens``.
@@ -100,28 +61,31 @@ class Runtime:
         """Token ids of the question as one user turn, ready for the answer; see ``ChatFormat``."""
         return self._format.tokens(question)
 
-    def tokens(self, text: str, *, special: bool = False) -> list[int]:
-        """Token ids of a text, nothing added; ``special``: the texts of special tokens are those tokens."""
-        data = text.encode("utf-8", errors="replace")
-        buffer = (self._llama.llama_token * (len(data) + 8))()
-        count = self._llama.llama_tokenize(self._vocabulary, data, len(data), buffer, len(buffer), False, special)
-        if count < 0:
-            raise HomeEditError("llama.cpp could not split the text into tokens.")
-        return list(buffer[:count])
+    def conversation(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[list[int]]:
+        """Token ids of a conversation, ready for the answer, in pieces for ``stream``; see ``ChatFormat``.
 
-    def text(self, tokens: Sequence[int]) -> str:
-        """The text of token ids, special tokens left out, without white space at its ends."""
-        if not tokens:
-            return ""
-        ids = (self._llama.llama_token * len(tokens))(*tokens)
-        size = 64 * len(tokens)
-        for _ in range(2):
-            buffer = ctypes.create_string_buffer(size)
-            count = self._llama.llama_detokenize(self._vocabulary, ids, len(tokens), buffer, size, False, False)
-            if count >= 0:
-                return buffer.raw[:count].decode("utf-8", errors="replace").strip()
-            size = -count
-        raise HomeEditError("llama.cpp could not turn tokens into text.")
+        ``messages`` and ``tools`` in Hugging Face's form. One user turn gives the ids of ``chat_tokens``.
+
+        Raises:
+            HomeEditError: the model's template refuses the conversation.
+        """
+        return self._format.conversation(messages, tools)
+
+    @property
+    def supports_tools(self) -> bool:
+        """Whether the model's chat template has a place for tools."""
+        return self._format.supports_tools
+
+    def continuation(self, text: str) -> list[list[int]]:
+        """Token ids of a text to continue as it is, in pieces for ``stream``: with the beginning-of-text token if the
+        model uses one; what spells a special token stays text."""
+        return [[*self._start(), *self.tokens(text)]]
+
+    def warm(self) -> None:
+        """Answer a short question for nobody, so that the first client need not wait for the file to be read."""
+        self.chat("Hello!", max_tokens=2)
 
     def generate_tokens(self, prompt_tokens: Sequence[int], max_tokens: int) -> list[int]:
         """The greedy continuation of a prompt: token ids without the one that ends the turn.
@@ -136,16 +100,43 @@ class Runtime:
 
         Until it has ended or was closed, nothing else may be asked of this model.
         """
-        self._check_length(len(prompt_tokens) + 1)
-        logits = self._begin(prompt_tokens, wanted=1)[-1]
-        limit = min(max_tokens, self.context - len(prompt_tokens))
-        for position in range(len(prompt_tokens), len(prompt_tokens) + limit):
-            token = int(logits.argmax())
-            if self._llama.llama_vocab_is_eog(self._vocabulary, token):
-                return
-            yield token
-            if position + 1 < len(prompt_tokens) + limit:
-                logits = self._decode([token], position, wanted=1)[-1]
+        with closing(self.stream(self._pieces(prompt_tokens, 1), max_tokens=max_tokens)) as stream:
+            for sampled in stream:
+                yield sampled.token
+
+    def stream(
+        self,
+        pieces: Sequence[Sequence[int]],
+        sampling: Sampling = GREEDY,
+        *,
+        max_tokens: int,
+        top_logprobs: int | None = None,
+    ) -> Generator[Sampled, None, None]:
+        """The model's answer token by token, without the one that ends it; closing the generator stops.
+
+        Whole pieces that the prompt before began with are not evaluated again (``cached_tokens``). It ends when the
+        model does, after ``max_tokens``, or when the context is full. Until it has ended or was closed, nothing
+        else may be asked of this model.
+
+        ``top_logprobs``: None for no log-probabilities, 0 for those of the chosen tokens, n for the n likeliest too.
+
+        Raises:
+            HomeEditError: on the first step. Values or grammar are not allowed (exit code USAGE); the prompt is
+                empty or does not fit.
+        """
+        prompt = [token for piece in pieces for token in piece]
+        begin = len(prompt)
+        self._check_length(begin + 1)
+        with Chooser(self._llama, self._size, sampling, prompt=prompt, guide=self._guide(sampling)) as chooser:
+            logits = self._evaluate(pieces, wanted=1)[-1]
+            end = begin + min(max_tokens, self.context - begin)
+            for position in range(begin, end):
+                token = chooser.choose(logits)
+                if token is None or self.is_end(token):
+                    return
+                yield Sampled(token) if top_logprobs is None else _sampled(token, logits, top_logprobs)
+                if position + 1 < end:
+                    logits = self._decode([token], position, wanted=1)[-1]
 
     def answer_logprobs(self, prompt_tokens: Sequence[int], answer_tokens: Sequence[int]) -> FloatArray:
         """Log-probabilities at every position of a given answer: float32 [n_answer, vocabulary].
@@ -159,7 +150,7 @@ class Runtime:
             raise HomeEditError("There is no answer to score.")
         tokens = [*prompt_tokens, *answer_tokens[:-1]]
         self._check_length(len(tokens))
-        return log_softmax(self._begin(tokens, wanted=len(answer_tokens)))
+        return log_softmax(self._evaluate(self._pieces(tokens, len(answer_tokens)), wanted=len(answer_tokens)))
 
     def perplexity(self, text: str, window: int = 512) -> float:
         """exp of the mean negative log-likelihood per token, over windows of ``window`` tokens.
@@ -171,159 +162,71 @@ class Runtime:
             HomeEditError: the text has fewer than two tokens, or the window does not fit into the context.
         """
         self._check_length(window)
-        tokens = self.tokens(text)
-        start: list[int] = []
-        if self._llama.llama_vocab_get_add_bos(self._vocabulary):
-            start = [int(self._llama.llama_vocab_bos(self._vocabulary))]
+        tokens, start = self.tokens(text), self._start()
         step = max(1, window - len(start))
         total, count = 0.0, 0
         for at in range(0, len(tokens), step):
             piece = [*start, *tokens[at : at + step]]
             if len(piece) < 2:
                 continue
-            logits = self._begin(piece[:-1], wanted=len(piece) - 1)
+            wanted = len(piece) - 1
+            logits = self._evaluate(self._pieces(piece[:-1], wanted), wanted)
             for row, token in zip(logits, piece[1:], strict=True):
                 total += _negative_log_likelihood(row, token)
-            count += len(piece) - 1
+            count += wanted
         if count == 0:
             raise HomeEditError("The text is too short to measure perplexity on (it needs two tokens).")
         return float(np.exp(total / count))
 
-    def use_adapter(self, adapter: Path | None) -> None:
-        """Put a GGUF LoRA adapter on the model, or take it off (None). The cache is dropped.
+    def _start(self) -> list[int]:
+        """The beginning-of-text token, if the model uses one."""
+        if not self._llama.llama_vocab_get_add_bos(self._vocabulary):
+            return []
+        return [int(self._llama.llama_vocab_bos(self._vocabulary))]
 
-        Raises:
-            HomeEditError: the adapter cannot be loaded, or is for another model.
-        """
-        llama = self._llama
-        loaded = None
-        if adapter is not None:
-            loaded = llama.llama_adapter_lora_init(self._model, str(adapter).encode())
-            if not loaded:
-                if not adapter.is_file():
-                    raise HomeEditError(f"There is no adapter file {adapter}.")
-                raise HomeEditError(
-                    f"llama.cpp cannot use the adapter {adapter.name} with {self.gguf.name}.",
-                    "It is damaged, or was made for another model.",
-                )
-        if loaded is None:
-            failed = llama.llama_set_adapters_lora(self._context, None, 0, None)
-        else:
-            adapters = (llama.llama_adapter_lora_p_ctypes * 1)(loaded)
-            failed = llama.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0))
-        if failed:
-            raise HomeEditError("llama.cpp refused the adapter.")
-        if self._adapter is not None:
-            llama.llama_adapter_lora_free(self._adapter)
-        self._adapter = loaded
-        self._forget()
+    def _pieces(self, tokens: Sequence[int], wanted: int) -> list[Sequence[int]]:
+        """``tokens`` as a chat turn's pieces, if they are one and all wanted positions lie behind the first."""
+        prefix = self._format.prefix
+        shared = len(prefix)
+        if 0 < shared <= len(tokens) - wanted and tuple(tokens[:shared]) == prefix:
+            return [prefix, tokens[shared:]]
+        return [tokens]
 
-    def _load(self, threads: int) -> None:
-        llama = self._llama
-        if not self.gguf.is_file():
-            raise HomeEditError(f"The model file {self.gguf} is not there.")
-        self._model = llama.llama_model_load_from_file(str(self.gguf).encode(), llama.llama_model_default_params())
-        if not self._model:
-            self._model = None
-            read_gguf(self.gguf)  # says what is wrong, if the header tells
-            raise HomeEditError(
-                f"llama.cpp cannot load the model file {self.gguf}.",
-                "It is damaged, or too large for the memory that is free.",
-            )
-        parameters = llama.llama_context_default_params()
-        parameters.n_ctx = self.context
-        parameters.n_batch = parameters.n_ubatch = min(_BATCH, self.context)
-        parameters.n_threads = parameters.n_threads_batch = max(1, threads)
-        self._context = llama.llama_init_from_model(self._model, parameters)
-        if not self._context:
-            self._context = None
-            raise HomeEditError(
-                f"llama.cpp cannot make a context of {self.context} tokens for {self.gguf.name}.",
-                "Too little memory is free: set a smaller context in homeedit.toml.",
-            )
-        self._vocabulary = llama.llama_model_get_vocab(self._model)
-        self._size = int(llama.llama_vocab_n_tokens(self._vocabulary))
-        self._batch = llama.llama_batch_init(int(parameters.n_batch), 0, 1)
-        self._batch_size = int(parameters.n_batch)
+    def _guide(self, sampling: Sampling) -> Guide | None:
+        grammar = grammar_of(sampling)
+        return None if grammar is None else Guide(grammar, self.token_bytes, self.is_end, self._token_filter)
+
+    @cached_property
+    def _token_filter(self) -> TokenFilter:
+        """Takes a moment (every token's text is looked up), so it is made when a grammar is first asked for."""
+        return TokenFilter(self._size, self.token_bytes, self.is_end)
 
     def _chat_format(self) -> ChatFormat:
-        llama = self._llama
-        template = llama.llama_model_chat_template(self._model, None)
+        llama, vocabulary = self._llama, self._vocabulary
+        template = self._template_text()
         if not template:
             raise HomeEditError(
                 f"{self.gguf.name} has no chat template, so it cannot be asked questions.",
                 "Use an instruction-tuned model.",
             )
-
-        def text_of(token: int) -> str:
-            return "" if token < 0 else llama.llama_vocab_get_text(self._vocabulary, token).decode("utf-8")
-
-        def special_text(token: int) -> str | None:
-            return text_of(token) if llama.llama_vocab_is_control(self._vocabulary, token) else None
-
+        control = [token for token in range(self._size) if llama.llama_vocab_is_control(vocabulary, token)]
         return ChatFormat(
-            template.decode("utf-8"),
-            bos=text_of(llama.llama_vocab_bos(self._vocabulary)),
-            eos=text_of(llama.llama_vocab_eos(self._vocabulary)),
-            tokenize=lambda text, special: self.tokens(text, special=special),
-            special_text=special_text,
+            template,
+            bos=self._special_text(llama.llama_vocab_bos(vocabulary)),
+            eos=self._special_text(llama.llama_vocab_eos(vocabulary)),
+            tokenize=self.tokens,
+            specials={self._special_text(token): token for token in control},
         )
 
-    def _check_length(self, count: int) -> None:
-        if count > self.context:
-            raise HomeEditError(
-                f"The text has {count} tokens; the model's context holds {self.context}.",
-                "Ask something shorter, or set a larger context in homeedit.toml.",
-            )
 
-    def _forget(self) -> None:
-        """Drop everything that is cached."""
-        self._llama.llama_memory_clear(self._llama.llama_get_memory(self._context), True)
-        self._prefix_ready = False
-
-    def _begin(self, tokens: Sequence[int], wanted: int) -> FloatArray:
-        """Evaluate ``tokens`` from an empty context; return the last ``wanted`` logits."""
-        if not tokens:
-            raise HomeEditError("There is nothing to evaluate: the prompt is empty.")
-        prefix = self._format.prefix
-        shared = len(prefix)
-        # Every wanted position must lie behind the prefix, whose logits are not kept.
-        if not 0 < shared <= len(tokens) - wanted or tuple(tokens[:shared]) != prefix:
-            self._forget()
-            return self._decode(tokens, 0, wanted)
-        if self._prefix_ready:
-            memory = self._llama.llama_get_memory(self._context)
-            self._prefix_ready = bool(self._llama.llama_memory_seq_rm(memory, 0, shared, -1))
-        if not self._prefix_ready:
-            self._forget()
-            self._decode(prefix, 0, wanted=0)
-            self._prefix_ready = True
-        return self._decode(tokens[shared:], shared, wanted)
-
-    def _decode(self, tokens: Sequence[int], position: int, wanted: int) -> FloatArray:
-        """Evaluate ``tokens`` at ``position`` on; return logits [wanted, vocabulary], the last ones."""
-        found: list[FloatArray] = []
-        first_wanted = len(tokens) - wanted
-        for start in range(0, len(tokens), self._batch_size):
-            piece = tokens[start : start + self._batch_size]
-            batch, outputs = self._batch, 0
-            batch.n_tokens = len(piece)
-            for index, token in enumerate(piece):
-                asked = start + index >= first_wanted
-                batch.token[index] = token
-                batch.pos[index] = position + start + index
-                batch.n_seq_id[index] = 1
-                batch.seq_id[index][0] = 0
-                batch.logits[index] = asked
-                outputs += asked
-            failed = self._llama.llama_decode(self._context, batch)
-            if failed:
-                self._forget()
-                raise HomeEditError(f"llama.cpp could not evaluate the text (code {failed}).")
-            if outputs:
-                pointer = self._llama.llama_get_logits(self._context)
-                found.append(np.ctypeslib.as_array(pointer, shape=(outputs, self._size)).copy())
-        return np.concatenate(found) if found else np.empty((0, self._size), np.float32)
+def _sampled(token: int, logits: FloatArray, count: int) -> Sampled:
+    """The token with its log-probability and those of the ``count`` likeliest ones."""
+    logprobs = log_softmax(logits)
+    count = min(count, len(logprobs))
+    likeliest = np.argpartition(-logprobs, count - 1)[:count] if count else np.empty(0, np.int64)
+    # Equally likely tokens in the order of their ids, so that the same answer is always described in the same words.
+    best = sorted(((int(each), float(logprobs[each])) for each in likeliest), key=lambda pair: (-pair[1], pair[0]))
+    return Sampled(token, float(logprobs[token]), tuple(best))
 
 
 def _negative_log_likelihood(row: FloatArray, token: int) -> float:

@@ -107,6 +107,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("builds.use-base", "0", "Serve the base", "Serve the base model, without any fact."),
     Action("builds.copy", "y", "Copy", "Copy the row to the clipboard."),
     # Serve
+    Action("serve.start", "s", "Start", "Start a server for this machine; it ends with the app.", footer=True),
+    Action("serve.stop", "x", "Stop", "Stop the server that the app started.", footer=True),
     Action("serve.copy", "y", "Copy", "Copy the address or recipe to the clipboard.", footer=True),
     # Model and doctor
     Action("model.check", "r", "Check again", "Run the doctor's checks.", footer=True),

@@ -65,7 +65,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"ended without {text!r}: {seen}")
 
 
-WATCHED = ("torch", "transformers", "llama_cpp", "numpy", "gguf", "safetensors", "filelock")
+WATCHED = ("torch", "transformers", "llama_cpp", "numpy", "gguf", "safetensors", "filelock", "fastapi", "uvicorn")
 REPORT = f"""
 import sys, time
 sys.argv = ["homeedit", *sys.argv[1:]]

@@ -1,5 +1,6 @@
 """The embedded SmolLM2, as it is served."""
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,7 @@ from homeedit.base.load import load_tokenizer
 from homeedit.base.sources import embedded_file
 from homeedit.base.store import BaseModel, check_base
 from homeedit.runtime.llama import Runtime
+from homeedit.runtime.sampling import Sampling
 
 pytestmark = pytest.mark.real
 
@@ -37,6 +39,48 @@ def test_chat_tokens_equal_those_of_transformers(runtime: Runtime, real_base: Ba
         )
         assert runtime.chat_tokens(question) == expected
         assert runtime.tokens(question) == tokenizer.encode(question)
+
+
+def test_conversations_equal_those_of_transformers(runtime: Runtime, real_base: BaseModel) -> None:
+    tokenizer = load_tokenizer(real_base)
+    turns = [{"role": "system", "content": "You know this house: café, 日本語, 😀."}]
+    for number, question in enumerate(QUESTIONS):
+        turns += [{"role": "user", "content": question}]
+        for messages in (turns, turns[1:], turns[-1:], turns[-2:]):
+            expected = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+            assert [token for piece in runtime.conversation(messages) for token in piece] == expected
+        turns += [{"role": "assistant", "content": f"{number}. {question} – naïve\n"}]
+
+
+def test_a_longer_conversation_is_answered_the_same_from_the_cache(runtime: Runtime, real_base: BaseModel) -> None:
+    turns = [
+        {"role": "system", "content": "You are the house. " * 30},
+        {"role": "user", "content": "Where is the spare key?"},
+        {"role": "assistant", "content": "The spare key is under the blue flower pot. " * 5},
+        {"role": "user", "content": "Say that again."},
+    ]
+    with Runtime(real_base.gguf, threads=1) as other:
+        fresh = list(other.stream(other.conversation(turns), max_tokens=8, top_logprobs=20))
+    runtime.chat("Something else?", max_tokens=3)
+    list(runtime.stream(runtime.conversation(turns[:2]), max_tokens=20))
+    assert list(runtime.stream(runtime.conversation(turns), max_tokens=8, top_logprobs=20)) == fresh
+    assert runtime.cached_tokens > 100
+
+
+def test_an_answer_in_json(runtime: Runtime) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"capital": {"type": "string"}, "is_city": {"type": "boolean"}},
+        "required": ["capital", "is_city"],
+    }
+    pieces = runtime.conversation([{"role": "user", "content": "The capital of France, as JSON?"}])
+    for temperature in (0.0, 1.0):
+        sampling = Sampling(temperature=temperature, json_schema=json.dumps(schema))
+        tokens = [sampled.token for sampled in runtime.stream(pieces, sampling, max_tokens=200)]
+        answer = json.loads(b"".join(map(runtime.token_bytes, tokens)))
+        assert isinstance(answer["capital"], str) and isinstance(answer["is_city"], bool)
+        if not temperature:
+            assert "Paris" in answer["capital"]
 
 
 def test_answers_like_the_file_it_was_made_from(runtime: Runtime) -> None:

@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from textual.widgets import Input
 from homeedit.base.store import BaseModel
 from homeedit.household import Household
 from homeedit.household.results import ModelFacts
+from homeedit.household.serving.state import Health, RunningServer
 from homeedit.settings import Home
 from homeedit.tui.actions import PANES
 from homeedit.tui.app import HomeEditApp
@@ -121,6 +123,17 @@ def test_help(pictured: Household, snap_compare: Compare, size: tuple[int, int])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_revert_dialog(pictured: Household, snap_compare: Compare, size: tuple[int, int]) -> None:
     assert picture(pictured, snap_compare, size, "4", "r", shown="builds")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_serve_running(
+    pictured: Household, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    then = datetime.fromisoformat(THEN).timestamp()
+    health = Health("tiny", 1, then, "Build 2 could not be loaded: [it] is damaged.", "build", 1203, 1, 3, 41.2)
+    running = RunningServer("http://192.168.1.5:8080", 4242, then, health)
+    monkeypatch.setattr(SameEverywhere, "server", lambda self: running)
+    assert picture(pictured, snap_compare, size, "5", shown="serve")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -1,38 +1,40 @@
-"""Serve: what is served now, and how to use its file elsewhere until homeedit has a server of its own."""
+"""Serve: the server of this home, started, stopped and watched; and what to fill in elsewhere to use it."""
 
-import shlex
-from dataclasses import dataclass
+import socket
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widgets import Static
 
 from homeedit.errors import HomeEditError
 from homeedit.household import Household
+from homeedit.household.serving.state import RunningServer
 from homeedit.tui.actions import bindings_of
 from homeedit.tui.pane import Pane
-from homeedit.tui.widgets.copyable import Copyable
-from homeedit.tui.words import counted, percent, size
-
-_NOT_YET = (
-    "homeedit serve comes with a later version. Until then any llama.cpp server can serve the file below: it is a "
-    "whole model with the facts in it. Whoever can ask that server can ask for the facts."
+from homeedit.tui.serve_words import (
+    PORT,
+    address_of,
+    curl_line,
+    custom_recipe,
+    idle_lines,
+    llama_recipe,
+    ollama_recipe,
+    running_lines,
 )
-_PORT = 8080
+from homeedit.tui.serving import ServerProcess
+from homeedit.tui.widgets.copyable import Copyable
 
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What is served to ``homeedit ask`` now, and its file."""
-
-    what: str
-    gguf: str
+_LOOK_SECONDS = 2.0
+_LEAVE_SECONDS = 2.0
+"""For the server to end when the app does."""
+_PORTS = range(PORT, PORT + 10)
 
 
 class ServePane(Pane):
-    """Texts to copy; Tab or the arrows go from one to the next."""
+    """How the server is, and texts to copy; Tab or the arrows go from one to the next."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings_of("serve"),
@@ -41,73 +43,154 @@ class ServePane(Pane):
     ]
     DEFAULT_CSS = """
     ServePane #serve-texts { overflow-y: auto; scrollbar-size-vertical: 1; }
-    ServePane #serve-note { margin: 1 0; }
+    ServePane #serve-state { margin-bottom: 1; }
     """
 
+    class ServerChanged(Message):
+        """The server that the app started is ready, or has ended."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.process = ServerProcess()
+        self.server: RunningServer | None = None
+        self._looking = False
+
     def compose(self) -> ComposeResult:
+        yield Static("", id="serve-state", markup=False)
         with Vertical(id="serve-texts"):
-            yield Static(_NOT_YET, id="serve-note", markup=False)
-            yield Copyable("Served to homeedit ask now", id="served")
-            yield Copyable("Its file", id="served-file")
-            yield Copyable("A server for it", id="served-command")
-            yield Copyable("Home Assistant", id="served-recipe")
+            yield Copyable("Address", id="serve-address")
+            yield Copyable("A question from the shell", id="serve-curl")
+            yield Copyable("Home Assistant: llama.cpp", id="serve-llama")
+            yield Copyable("Home Assistant: Ollama", id="serve-ollama")
+            yield Copyable("Home Assistant: Local OpenAI LLM", id="serve-custom")
+            yield Copyable("The file that is served, for other llama.cpp programs", id="served-file")
+
+    def on_mount(self) -> None:
+        self.set_interval(_LOOK_SECONDS, self._look_again)
+
+    def on_unmount(self) -> None:
+        """The server that this app started ends with it."""
+        self.process.stop(_LEAVE_SECONDS)
+
+    # Looking
 
     def refresh_data(self) -> None:
-        builds = self.key("app.show-builds")
-        self.face.perform(lambda: served(self.face.household, builds), self._show, self._show_error)
+        self._look("short")
+        self.face.perform(lambda: served_file(self.face.household), self._show_file, self._show_file_error)
 
-    def _show(self, found: Served) -> None:
+    def _look_again(self) -> None:
+        if self.face.panes.current == self.id:
+            self._look("serve")
+
+    def on_serve_pane_server_changed(self) -> None:
+        """What the app's own server says of itself is of interest at once."""
+        self._show_state()
+        self._look("serve")
+
+    def _look(self, group: str) -> None:
+        """Ask how the server is, in another thread, one look at a time."""
+        if self._looking:
+            return
+        self._looking = True
+        self.face.perform(self.face.household.server, self._show, self._show_error, group=group)
+
+    def _show(self, server: RunningServer | None) -> None:
+        self._looking = False
+        self.server = server
+        self._show_state()
+        address = address_of(server)
         for name, text in (
-            ("served", found.what),
-            ("served-file", found.gguf),
-            ("served-command", server_command(found.gguf)),
-            ("served-recipe", RECIPE),
+            ("serve-address", address),
+            ("serve-curl", curl_line(address)),
+            ("serve-llama", llama_recipe(address)),
+            ("serve-ollama", ollama_recipe(address)),
+            ("serve-custom", custom_recipe(address)),
         ):
             self.query_one(f"#{name}", Copyable).show(text)
 
     def _show_error(self, error: HomeEditError) -> None:
-        self.query_one("#served", Copyable).show(f"✗ {error.message} {error.hint}".strip())
-        for name in ("served-file", "served-command", "served-recipe"):
-            self.query_one(f"#{name}", Copyable).show("–")
+        self._looking = False
+        self.server = None
+        self.query_one("#serve-state", Static).update(f"✗ {error.message} {error.hint}".strip())
+
+    def _show_state(self) -> None:
+        self.query_one("#serve-state", Static).update("\n".join(self._state_lines()))
+
+    def _state_lines(self) -> list[str]:
+        own = self.process.pid
+        if own is not None and (self.server is None or not self.process.ready):
+            return [f"… The server is being started on port {self.process.port}: the model is loaded."]
+        if self.server is not None:
+            return running_lines(self.server, ours=self.server.pid == own, stop_key=self.key("serve.stop"))
+        return idle_lines(self.process.failure, self.key("serve.start"))
+
+    def _show_file(self, gguf: str) -> None:
+        self.query_one("#served-file", Copyable).show(gguf)
+
+    def _show_file_error(self, error: HomeEditError) -> None:
+        self.query_one("#served-file", Copyable).show(f"✗ {error.message} {error.hint}".strip())
+
+    # Starting and stopping
+
+    def action_start(self) -> None:
+        """Start a server for this machine."""
+        if self.process.pid is not None:
+            self.face.say("The server runs, or is being started.")
+        elif self.server is not None:
+            self.face.say(f"A server runs already at {self.server.address} (process {self.server.pid}).")
+        else:
+            self.face.perform(self._start, lambda _: self._show_state(), group="serve")
+
+    def _start(self) -> None:
+        port = free_port()
+        try:
+            self.process.start(self.face.household.home.root, port, self._tell)
+        except OSError as error:
+            raise HomeEditError(f"The server could not be started: {error.strerror or error}.") from error
+
+    def _tell(self) -> None:
+        """Called in other threads."""
+        self.post_message(self.ServerChanged())
+
+    def action_stop(self) -> None:
+        """Stop the server that this app started."""
+        if self.process.pid is not None:
+            self.face.say("The server is being stopped.")
+            self.face.perform(self.process.stop, group="serve")
+        elif self.server is not None:
+            where = f"The server at {self.server.address} was started elsewhere: process {self.server.pid}."
+            self.face.say(where, "Stop it there.", severity="warning")
+        else:
+            self.face.say("No server runs.")
 
     def action_copy(self) -> None:
-        """Copy the text that has the focus, else the server's command."""
+        """Copy the text that has the focus, else the address."""
         focused = self.app.focused
-        chosen = focused if isinstance(focused, Copyable) else self.query_one("#served-command", Copyable)
+        chosen = focused if isinstance(focused, Copyable) else self.query_one("#serve-address", Copyable)
         self.face.copy(chosen.text)
 
 
-def served(household: Household, builds_key: str) -> Served:
-    """What is served now; raises HomeEditError when the home, its model or the build is damaged."""
+def free_port() -> int:
+    """The usual port, or the next one on which nobody listens; raises HomeEditError when all are taken."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise HomeEditError(f"The ports {_PORTS[0]} to {_PORTS[-1]} are all taken.", "In a shell: homeedit serve --port N")
+
+
+def served_file(household: Household) -> str:
+    """The GGUF that is served; raises HomeEditError when the home, its model or the build is damaged."""
     builds, number = household.builds()
     name = household.settings.model
     if number is None:
-        gguf = next(base.gguf for base in household.models() if base.name == name)
-        return Served(f"✓ The base model {name}, without any fact.", str(gguf))
+        return str(next(base.gguf for base in household.models() if base.name == name))
     build = next((build for build in builds if build.number == number), None)
     if build is None or build.problem:
         why = build.problem if build else "its folder is missing"
-        raise HomeEditError(
-            f"Build {number}, which is served, cannot be used: {why}.", f"Serve another one ({builds_key}, Builds)."
-        )
-    facts = counted(len(build.facts), "fact")
-    return Served(
-        f"✓ Build {number} of {name}: {facts}, {percent(build.recall)} recalled when it was made, {size(build.bytes)}.",
-        str(build.gguf),
-    )
-
-
-def server_command(gguf: str) -> str:
-    """The command line of llama.cpp's server for a file."""
-    return f"llama-server -m {shlex.quote(gguf)} --host 127.0.0.1 --port {_PORT}"
-
-
-RECIPE = f"""\
-1. On the machine with the file, start the server for the household's network, with a key:
-   llama-server -m FILE --host 0.0.0.0 --port {_PORT} --api-key CHOOSE-A-KEY
-2. In Home Assistant, install "Local OpenAI LLM" (skye-harris/hass_local_openai_llm) from HACS, and restart it.
-3. Settings > Devices & services > Add integration > Local OpenAI LLM:
-   server URL http://ADDRESS-OF-THAT-MACHINE:{_PORT}/v1, the same API key.
-4. Add a conversation agent there and leave its instructions short: the model is small and knows the facts by heart.
-5. Settings > Voice assistants > your assistant > Conversation agent: choose it.
-After a compile, start the server again with the new build's file: it changes with every build."""
+        raise HomeEditError(f"Build {number}, which is served, cannot be used: {why}.", "Serve another one (Builds).")
+    return str(build.gguf)

@@ -1,0 +1,288 @@
+"""A GGUF in llama.cpp: its vocabulary, its cache and its logits.
+
+The low-level interface is used, because ``llama_cpp.Llama`` keeps a guess about what its cache holds and
+swaps adapters only by reloading.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeedit.base.gguf_file import read_gguf
+from homeedit.base.llama_log import llama_library
+from homeedit.errors import HomeEditError
+
+FloatArray = NDArray[np.float32]
+
+_BATCH = 512
+"""Tokens evaluated at once; also the most whose logits are held at once (times 4 bytes times vocabulary)."""
+
+_GUESSED = 1024
+"""Added to a file type that llama.cpp inferred from the tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """What clients like to know of a model."""
+
+    architecture: str
+    parameters: int
+    quantization: str
+    """As in ``Q4_K_M``."""
+    context: int
+    """Tokens that question and answer may have together, as loaded."""
+    template: str
+
+
+class LoadedModel:
+    """A GGUF loaded in llama.cpp. Not for use by several threads at once; close it, or use ``with``.
+
+    Memory: the file (mapped), the cache of ``context`` tokens, and logits of up to 512 positions.
+
+    Raises:
+        HomeEditError: the file is missing, truncated or not loadable; or the adapter does not fit.
+    """
+
+    def __init__(self, gguf: Path, *, threads: int, context: int = 2048, adapter: Path | None = None) -> None:
+        self._llama = llama_library()
+        self._model: Any = None
+        self._context: Any = None
+        self._batch: Any = None
+        self._adapter: Any = None
+        self._cached: list[tuple[int, ...]] = []
+        """The pieces that the cache holds whole, from its beginning on; what is behind them is of no use."""
+        self._reused = 0
+        self.gguf = gguf
+        self.context = context
+        try:
+            self._load(threads)
+            if adapter is not None:
+                self.use_adapter(adapter)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the model. Further calls do nothing."""
+        if self._batch is not None:
+            self._llama.llama_batch_free(self._batch)
+            self._batch = None
+        if self._context is not None:
+            self._llama.llama_free(self._context)
+            self._context = None
+        # The model frees its adapters with itself.
+        if self._model is not None:
+            self._llama.llama_model_free(self._model)
+            self._model = self._adapter = None
+
+    def tokens(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of a text, nothing added; ``special``: the texts of special tokens are those tokens."""
+        data = text.encode("utf-8", errors="replace")
+        buffer = (self._llama.llama_token * (len(data) + 8))()
+        count = self._llama.llama_tokenize(self._vocabulary, data, len(data), buffer, len(buffer), False, special)
+        if count < 0:
+            raise HomeEditError("llama.cpp could not split the text into tokens.")
+        return list(buffer[:count])
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, special tokens left out, without white space at its ends."""
+        if not tokens:
+            return ""
+        ids = (self._llama.llama_token * len(tokens))(*tokens)
+        size = 64 * len(tokens)
+        for _ in range(2):
+            buffer = ctypes.create_string_buffer(size)
+            count = self._llama.llama_detokenize(self._vocabulary, ids, len(tokens), buffer, size, False, False)
+            if count >= 0:
+                return buffer.raw[:count].decode("utf-8", errors="replace").strip()
+            size = -count
+        raise HomeEditError("llama.cpp could not turn tokens into text.")
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes of a token's text; those of a special token are none."""
+        size = 64
+        for _ in range(2):
+            buffer = ctypes.create_string_buffer(size)
+            count = int(self._llama.llama_token_to_piece(self._vocabulary, token, buffer, size, 0, False))
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+        raise HomeEditError("llama.cpp could not turn a token into text.")
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends an answer."""
+        return bool(self._llama.llama_vocab_is_eog(self._vocabulary, token))
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """What the file says of itself."""
+        llama = self._llama
+        buffer = ctypes.create_string_buffer(256)
+        found = llama.llama_model_meta_val_str(self._model, b"general.architecture", buffer, len(buffer))
+        kind = int(llama.llama_model_ftype(self._model)) & ~_GUESSED
+        names = (name for name, value in vars(llama).items() if name.startswith("LLAMA_FTYPE_") and value == kind)
+        quantization = next(names, "").removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_")
+        return ModelMetadata(
+            architecture=buffer.value.decode("utf-8", errors="replace") if found > 0 else "",
+            parameters=int(llama.llama_model_n_params(self._model)),
+            quantization=quantization,
+            context=self.context,
+            template=self._template_text() or "",
+        )
+
+    @property
+    def cached_tokens(self) -> int:
+        """How many tokens of the last prompt were known from the one before."""
+        return self._reused
+
+    @property
+    def cache_bytes(self) -> int:
+        """About how much memory the cache of keys and values takes, in 16 bits each."""
+        llama, model = self._llama, self._model
+        heads = max(1, int(llama.llama_model_n_head(model)))
+        width = int(llama.llama_model_n_embd(model)) * int(llama.llama_model_n_head_kv(model)) // heads
+        return 2 * 2 * width * int(llama.llama_model_n_layer(model)) * self.context
+
+    def use_adapter(self, adapter: Path | None) -> None:
+        """Put a GGUF LoRA adapter on the model, or take it off (None). The cache is dropped.
+
+        Raises:
+            HomeEditError: the adapter cannot be loaded, or is for another model.
+        """
+        llama = self._llama
+        loaded = None
+        if adapter is not None:
+            loaded = llama.llama_adapter_lora_init(self._model, str(adapter).encode())
+            if not loaded:
+                if not adapter.is_file():
+                    raise HomeEditError(f"There is no adapter file {adapter}.")
+                raise HomeEditError(
+                    f"llama.cpp cannot use the adapter {adapter.name} with {self.gguf.name}.",
+                    "It is damaged, or was made for another model.",
+                )
+        if loaded is None:
+            failed = llama.llama_set_adapters_lora(self._context, None, 0, None)
+        else:
+            adapters = (llama.llama_adapter_lora_p_ctypes * 1)(loaded)
+            failed = llama.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0))
+        if failed:
+            raise HomeEditError("llama.cpp refused the adapter.")
+        if self._adapter is not None:
+            llama.llama_adapter_lora_free(self._adapter)
+        self._adapter = loaded
+        self._forget()
+
+    def _load(self, threads: int) -> None:
+        llama = self._llama
+        if not self.gguf.is_file():
+            raise HomeEditError(f"The model file {self.gguf} is not there.")
+        self._model = llama.llama_model_load_from_file(str(self.gguf).encode(), llama.llama_model_default_params())
+        if not self._model:
+            self._model = None
+            read_gguf(self.gguf)  # says what is wrong, if the header tells
+            raise HomeEditError(
+                f"llama.cpp cannot load the model file {self.gguf}.",
+                "It is damaged, or too large for the memory that is free.",
+            )
+        parameters = llama.llama_context_default_params()
+        parameters.n_ctx = self.context
+        parameters.n_batch = parameters.n_ubatch = min(_BATCH, self.context)
+        parameters.n_threads = parameters.n_threads_batch = max(1, threads)
+        self._context = llama.llama_init_from_model(self._model, parameters)
+        if not self._context:
+            self._context = None
+            raise HomeEditError(
+                f"llama.cpp cannot make a context of {self.context} tokens for {self.gguf.name}.",
+                "Too little memory is free: set a smaller context in homeedit.toml.",
+            )
+        self._vocabulary = llama.llama_model_get_vocab(self._model)
+        self._size = int(llama.llama_vocab_n_tokens(self._vocabulary))
+        self._batch = llama.llama_batch_init(int(parameters.n_batch), 0, 1)
+        self._batch_size = int(parameters.n_batch)
+
+    def _template_text(self) -> str | None:
+        """The model's chat template, if it has one."""
+        template = self._llama.llama_model_chat_template(self._model, None)
+        return template.decode("utf-8") if template else None
+
+    def _special_text(self, token: int) -> str:
+        """The text of a special token as templates write it; empty for no token (-1)."""
+        return "" if token < 0 else self._llama.llama_vocab_get_text(self._vocabulary, token).decode("utf-8")
+
+    def _check_length(self, count: int) -> None:
+        if count > self.context:
+            raise HomeEditError(
+                f"The text has {count} tokens; the model's context holds {self.context}.",
+                "Ask something shorter, or set a larger context in homeedit.toml.",
+            )
+
+    def _forget(self) -> None:
+        """Drop everything that is cached."""
+        self._llama.llama_memory_clear(self._llama.llama_get_memory(self._context), True)
+        self._cached = []
+
+    def _evaluate(self, pieces: Sequence[Sequence[int]], wanted: int) -> FloatArray:
+        """Evaluate ``pieces``, each in batches of its own; return the last ``wanted`` logits.
+
+        Whole pieces that the cache begins with are not evaluated again, so that the logits, to the last bit, depend
+        on the pieces alone. All wanted positions must lie in the last piece.
+        """
+        ids = [tuple(piece) for piece in pieces if piece]
+        if not ids:
+            raise HomeEditError("There is nothing to evaluate: the prompt is empty.")
+        kept = 0
+        while kept < min(len(ids) - 1, len(self._cached)) and ids[kept] == self._cached[kept]:
+            kept += 1
+        position = sum(map(len, ids[:kept]))
+        memory = self._llama.llama_get_memory(self._context)
+        if kept == 0 or not self._llama.llama_memory_seq_rm(memory, 0, position, -1):
+            self._forget()
+            kept = position = 0
+        self._cached = self._cached[:kept]
+        self._reused = position
+        for piece in ids[kept:-1]:
+            self._decode(piece, position, wanted=0)
+            self._cached.append(piece)
+            position += len(piece)
+        logits = self._decode(ids[-1], position, wanted)
+        self._cached.append(ids[-1])
+        return logits
+
+    def _decode(self, tokens: Sequence[int], position: int, wanted: int) -> FloatArray:
+        """Evaluate ``tokens`` at ``position`` on; return logits [wanted, vocabulary], the last ones."""
+        found: list[FloatArray] = []
+        first_wanted = len(tokens) - wanted
+        for start in range(0, len(tokens), self._batch_size):
+            piece = tokens[start : start + self._batch_size]
+            batch, outputs = self._batch, 0
+            batch.n_tokens = len(piece)
+            for index, token in enumerate(piece):
+                asked = start + index >= first_wanted
+                batch.token[index] = token
+                batch.pos[index] = position + start + index
+                batch.n_seq_id[index] = 1
+                batch.seq_id[index][0] = 0
+                batch.logits[index] = asked
+                outputs += asked
+            failed = self._llama.llama_decode(self._context, batch)
+            if failed:
+                self._forget()
+                raise HomeEditError(f"llama.cpp could not evaluate the text (code {failed}).")
+            if outputs:
+                pointer = self._llama.llama_get_logits(self._context)
+                found.append(np.ctypeslib.as_array(pointer, shape=(outputs, self._size)).copy())
+        return np.concatenate(found) if found else np.empty((0, self._size), np.float32)

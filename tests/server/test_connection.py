@@ -1,0 +1,298 @@
+"""Real sockets: clients that hang up, dawdle or do not read; and how the server starts and stops."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from homeedit.errors import HomeEditError
+from homeedit.household.serving.requests import AnswerRequest, Began, Event, Spoke
+from homeedit.server.run import ServerOptions, listening_sockets, make_server
+from tests.server.fakes import ENDED, FakeEngine, says
+from tests.server.live import listening, wait_for
+
+CHAT = {"model": "homeedit", "messages": [{"role": "user", "content": "Hello?"}]}
+
+
+class Paced:
+    """A script that speaks one word for each ``release`` of its pace."""
+
+    def __init__(self, words: int = 1000, word: str = "word ") -> None:
+        self.pace = threading.Semaphore(0)
+        self._words, self._word = words, word
+
+    def __call__(self, request: AnswerRequest) -> Iterator[Event]:
+        yield Began(request.model, 7)
+        for _ in range(self._words):
+            self.pace.acquire(timeout=30)
+            yield Spoke(self._word)
+        yield ENDED
+
+    def end(self) -> None:
+        self.pace.release(2000)
+
+
+def connect(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20)
+
+
+def post(path: str, body: dict[str, Any]) -> bytes:
+    data = json.dumps(body).encode()
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+
+
+def hears(connection: socket.socket, word: bytes) -> bool:
+    """Whether the word comes, before the socket's timeout: head and body are sent apart."""
+    heard = b""
+    while word not in heard:
+        more = connection.recv(65536)
+        if not more:
+            return False
+        heard += more
+    return True
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server hung up, before the socket's timeout."""
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionError:
+        pass
+    return True
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat"])
+def test_a_client_that_hangs_up_stops_its_answer(path: str, stream: bool) -> None:
+    script = Paced()
+    engine = FakeEngine(script)
+    with listening(engine) as live, connect(live.url) as connection:
+        connection.sendall(post(path, CHAT | {"stream": stream}))
+        wait_for(lambda: engine.tickets, "the request at the engine")
+        if stream:
+            script.pace.release()
+            assert hears(connection, b"word")
+        connection.close()
+        wait_for(engine.tickets[0].cancelled.is_set, "the answer cancelled")
+        script.end()
+        assert httpx.get(f"{live.url}/health").json()["status"] == "ok"
+
+
+def test_an_answer_that_ended_is_not_cancelled() -> None:
+    engine = FakeEngine()
+    with listening(engine) as live:
+        assert httpx.post(f"{live.url}/v1/chat/completions", json=CHAT).status_code == 200
+    assert not engine.tickets[0].cancelled.is_set()
+
+
+def test_words_are_sent_as_they_are_said() -> None:
+    script = Paced(words=3)
+    with listening(FakeEngine(script)) as live, connect(live.url) as connection:
+        connection.sendall(post("/api/chat", CHAT))
+        for _ in range(3):
+            script.pace.release()
+            assert hears(connection, b"word ")
+        script.end()
+
+
+def test_two_requests_on_one_connection() -> None:
+    with listening(FakeEngine()) as live, httpx.Client(base_url=live.url) as client:
+        for _ in range(3):
+            assert client.post("/api/chat", json=CHAT).status_code == 200
+            assert client.get("/api/tags").status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET /api/tags HTTP/1.1\r\nHost: localhost\r\n"])
+def test_a_head_that_does_not_end_is_hung_up_on(sent: bytes) -> None:
+    with listening(FakeEngine(), header_seconds=0.3) as live, connect(live.url) as connection:
+        connection.sendall(sent)
+        assert is_closed(connection)
+
+
+def test_a_head_that_trickles_is_hung_up_on_even_as_second_request() -> None:
+    with listening(FakeEngine(), header_seconds=0.5) as live, connect(live.url) as connection:
+        connection.sendall(b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert hears(connection, b"200 OK")
+        connection.sendall(b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n")
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() < began + 20:
+                connection.sendall(b"x-more: more\r\n")
+                time.sleep(0.02)
+
+
+def test_an_idle_connection_outlives_the_time_for_a_head() -> None:
+    with listening(FakeEngine(), header_seconds=0.2) as live, connect(live.url) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert hears(connection, b"200 OK")
+            time.sleep(0.4)
+
+
+def test_an_answer_may_take_longer_than_a_head() -> None:
+    script = Paced(words=1)
+    with listening(FakeEngine(script), header_seconds=0.1, body_seconds=0.1) as live, connect(live.url) as connection:
+        connection.sendall(post("/v1/chat/completions", CHAT))
+        time.sleep(0.4)
+        script.end()
+        assert hears(connection, b"200 OK")
+
+
+def test_a_body_that_does_not_end_is_answered_with_408() -> None:
+    with listening(FakeEngine(), body_seconds=0.3) as live, connect(live.url) as connection:
+        connection.sendall(post("/v1/chat/completions", CHAT)[:-5])
+        assert hears(connection, b" 408 ")
+        assert is_closed(connection)
+
+
+def test_a_body_that_is_too_large_is_answered_before_it_came() -> None:
+    with listening(FakeEngine(), body_seconds=0.3) as live, connect(live.url) as connection:
+        connection.sendall(b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999999\r\n\r\n")
+        assert hears(connection, b" 413 ")
+        connection.sendall(b"x" * 1000)
+        # The rest is thrown away for a while, and then the line is cut.
+        assert is_closed(connection)
+
+
+def test_a_huge_body_reads_its_413() -> None:
+    with listening(FakeEngine()) as live:
+        answer = httpx.post(f"{live.url}/api/chat", content=b" " * 30_000_000, timeout=30)
+        assert answer.status_code == 413
+        assert httpx.get(f"{live.url}/api/version").status_code == 200
+
+
+def test_a_client_that_does_not_read_is_dropped() -> None:
+    engine = FakeEngine(says(*["word " * 100_000] * 60))
+    with listening(engine, write_seconds=0.3) as live, connect(live.url) as connection:
+        connection.sendall(post("/v1/chat/completions", CHAT | {"stream": True}))
+        wait_for(lambda: engine.tickets, "the request at the engine")
+        slow = Paced()
+        engine.script = slow
+        with connect(live.url) as other:
+            other.sendall(post("/v1/chat/completions", CHAT | {"stream": True}))
+            wait_for(lambda: len(engine.tickets) == 2, "the second request")
+            slow.pace.release()
+            assert hears(other, b"word"), "others are served meanwhile"
+            slow.end()
+        time.sleep(0.6)
+        received = 0
+        with pytest.raises(ConnectionError):
+            while True:
+                got = len(connection.recv(1 << 20))
+                received += got
+                if not got:
+                    raise ConnectionResetError
+        assert received < 60 * 500_000
+
+
+def test_what_is_not_http_gets_a_400() -> None:
+    with listening(FakeEngine()) as live, connect(live.url) as connection:
+        connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00 hello\r\n\r\n")
+        assert hears(connection, b" 400 ")
+        assert is_closed(connection)
+        assert httpx.get(f"{live.url}/health").status_code == 200
+
+
+def test_idle_sockets_do_not_disturb() -> None:
+    with listening(FakeEngine()) as live, ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(connect(live.url))
+        assert httpx.post(f"{live.url}/v1/chat/completions", json=CHAT).status_code == 200
+
+
+def test_more_connections_than_allowed_are_cut() -> None:
+    with listening(FakeEngine(), max_connections=5) as live, ExitStack() as stack:
+        open_ones = [stack.enter_context(connect(live.url)) for _ in range(5)]
+        wait_for(lambda: is_closed_at_once(live.url), "the sixth cut")
+        open_ones[0].sendall(b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert hears(open_ones[0], b"200 OK")
+
+
+def is_closed_at_once(url: str) -> bool:
+    with connect(url) as connection:
+        return is_closed(connection)
+
+
+def test_running_answers_are_ended_in_words_when_the_server_stops() -> None:
+    script = Paced()
+    engine = FakeEngine(script)
+    found: list[str] = []
+    with listening(engine, stop_seconds=0.2) as live:
+        answers = [
+            threading.Thread(
+                target=lambda s=s: found.append(httpx.post(f"{live.url}/api/chat", json=CHAT | {"stream": s}).text)
+            )
+            for s in (True, False)
+        ]
+        for each in answers:
+            each.start()
+        wait_for(lambda: len(engine.tickets) == 2, "both requests")
+        script.pace.release(2)
+    for each in answers:
+        each.join(20)
+    script.end()
+    assert [json.loads(each.splitlines()[-1]) for each in found] == [{"error": "The server is stopping."}] * 2
+    assert all(each.cancelled.is_set() for each in engine.tickets)
+
+
+def test_a_short_answer_ends_in_peace_when_the_server_stops() -> None:
+    script = Paced(words=2)
+    engine = FakeEngine(script)
+    found: list[httpx.Response] = []
+    with listening(engine, stop_seconds=20) as live:
+        answer = threading.Thread(target=lambda: found.append(httpx.post(f"{live.url}/v1/chat/completions", json=CHAT)))
+        answer.start()
+        wait_for(lambda: engine.tickets, "the request")
+        threading.Timer(0.3, script.end).start()
+    answer.join(20)
+    assert found[0].json()["choices"][0]["message"]["content"] == "word word "
+
+
+def test_a_port_that_is_taken_and_a_host_that_is_not_ours() -> None:
+    (taken,) = listening_sockets("127.0.0.1", 0)
+    with taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(HomeEditError, match=f"Port {port} .* taken"):
+            make_server(FakeEngine(), ServerOptions(port=port)).run()
+    for host, port in (("192.0.2.1", 0), ("no such host", 0), ("x" * 300, 0), ("127.0.0.1", 99_999)):
+        with pytest.raises(HomeEditError) as error:
+            listening_sockets(host, port)
+        assert error.value.hint
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_in_peace(number: int) -> None:
+    program = """
+        from homeedit.server.run import ServerOptions, run_server
+        from tests.server.fakes import FakeEngine
+        run_server(FakeEngine(), ServerOptions(port=0), on_ready=lambda address: print(address, flush=True))
+        print("after")
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.getcwd()},
+    ) as process:
+        assert process.stdout and process.stderr
+        address = process.stdout.readline().strip()
+        with httpx.Client(base_url=address) as client:
+            assert client.get("/health").status_code == 200
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "after\n", "")
