@@ -7,7 +7,8 @@ rate    tokens/s and time to the first token of a streamed chat through the serv
         llama_cpp called here on the same file with the same threads and questions, turn by turn; medians
 fair    several clients at once: p95 of the time to the first token, against that of each being answered in turn
 tags    /api/tags at p99, while answers run and while a compile runs
-swap    requests and swaps together: failures, extra wait because of a swap, memory before and after
+swap    several clients ask while builds are swapped: failures, and the extra wait because of a swap
+memory  requests and swaps, many of both: what the server holds before and after
 lora    --live-lora: how long a switch takes, tokens/s, and its answers against those of the build's file
 plain   tokens/s and time to the first token against ``python -m llama_cpp.server`` on the same file
 
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from serving_crowd import Crowd, Swapping, fair, swap, tags_row, tags_sampled
+from serving_crowd import Crowd, Swapping, fair, memory, swap, tags_row, tags_sampled
 from serving_tools import (
     Client,
     Row,
@@ -203,6 +204,7 @@ PARTS: dict[str, Callable[[Setting], Iterator[Row]]] = {
     "fair": fair,
     "tags": tags,
     "swap": swap,
+    "memory": memory,
     "lora": lora,
 }
 

@@ -5,7 +5,8 @@ import statistics
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -146,12 +147,13 @@ class Swapping:
         self.swaps: list[Swap] = []
         self.late = 0
 
-    def once(self) -> None:
+    def once(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """The next build, and wait until it is live."""
         number = next(self._builds)
         asked = time.perf_counter()
         self._household.use(number)
-        while time.perf_counter() < asked + 60:
+        meanwhile()
+        while time.perf_counter() < asked + 120:
             if self._client.get("/health")["build"] == number:
                 self.swaps.append(Swap(asked, time.perf_counter()))
                 return
@@ -160,70 +162,78 @@ class Swapping:
 
 
 def swap(setting: Setting) -> Iterator[Row]:
-    """Requests and swaps together: failures, what a swap adds to a wait, memory."""
-    with homeedit_server(setting.home) as (url, process):
-        with Crowd(url, setting.clients) as calm:
-            calm.until(lambda: len(calm.done) >= max(6 * setting.clients, setting.requests // 5))
+    """What a swap adds to the waits of those who ask meanwhile. Between two swaps there is time for answers without
+    one, with which the others are compared."""
+    with homeedit_server(setting.home) as (url, _):
         swapping = Swapping(setting, url)
-        for _ in range(4):  # both builds were loaded, twice: what stays in memory is there
-            swapping.once()
-        swapping.swaps.clear()
-        before = memory(process)
         with Crowd(url, setting.clients) as crowd:
-            each = max(1, setting.requests // max(1, setting.swaps))
-            for number in range(setting.swaps):
-                crowd.until(lambda number=number: len(crowd.done) >= number * each)  # type: ignore[misc]
+            for _ in range(min(setting.swaps, 24)):
+                enough = len(crowd.done) + 5 * setting.clients
+                crowd.until(lambda enough=enough: len(crowd.done) >= enough)  # type: ignore[misc]
                 swapping.once()
-            crowd.until(lambda: len(crowd.done) >= setting.requests)
-        if setting.swaps % 2:
-            swapping.once()
-        after = memory(process)
-    yield from swap_rows(setting, calm, crowd, swapping)
+    failures = len(crowd.failures) + swapping.late
+    yield Row(f"failures of {len(crowd.done)} requests, {len(swapping.swaps)} swaps", str(failures), "0", not failures)
+    for words in crowd.failures[:3]:
+        yield Row("a failure", words[:100])
+    yield from swap_rows(settled(crowd.done, setting.clients), swapping.swaps)
+
+
+def swap_rows(found: Sequence[Timing], swaps: Sequence[Swap]) -> Iterator[Row]:
+    """The extra wait: the time to the first token of a request that waited while a swap was under way, less the
+    median of those that did not and had as many answers before them."""
+    touched = {each for each in found if any(each.sent < one.live and one.asked < each.first for one in swaps)}
+    ahead = ahead_of(found)
+    usual: dict[int, list[float]] = defaultdict(list)
+    for each in found:
+        if each not in touched:
+            usual[ahead[each]].append(each.to_first)
+
+    def extra(timings: Iterable[Timing]) -> list[float]:
+        known = [each for each in timings if ahead[each] in usual]
+        return [1000 * (each.to_first - statistics.median(usual[ahead[each]])) for each in known]
+
+    more, noise = extra(touched), extra(set(found) - touched)
+    if not more or not noise:
+        yield Row("extra wait because of a swap", "too few requests to tell", f"<= {WAIT_MS:.0f} ms", False)
+        return
+    words = (
+        f"worst {max(more):.0f} ms (p95 {percentile(more, 0.95):.0f}, median {statistics.median(more):.0f}, "
+        f"{len(more)} requests; without a swap: worst {max(noise):.0f}, p95 {percentile(noise, 0.95):.0f}, {len(noise)})"
+    )
+    yield Row("extra wait because of a swap", words, f"<= {WAIT_MS:.0f} ms", max(more) <= WAIT_MS)
+    took = [one.live - one.asked for one in swaps]
+    words = f"median {statistics.median(took):.2f} s, worst {max(took):.2f} s"
+    yield Row("from `active` to live, while all ask", words)
+
+
+def memory(setting: Setting) -> Iterator[Row]:
+    """Requests and swaps together, many of both; what the idle server holds before and after."""
+    each = max(1, setting.requests // max(1, setting.swaps))
+    with homeedit_server(setting.home) as (url, process), ThreadPoolExecutor(setting.clients) as pool:
+        clients = [Client(url, f"client {number}") for number in range(min(each, setting.clients))]
+        numbers = itertools.count()
+        swapping = Swapping(setting, url)
+
+        def some() -> None:
+            for _ in range(each // len(clients)):
+                list(pool.map(lambda client: client.stream(question(next(numbers)), SHORT), clients))
+
+        for _ in range(10):  # both builds were loaded, and answered: what stays in memory is there
+            swapping.once(some)
+        before = resident(process)
+        for _ in range(setting.swaps + setting.swaps % 2):
+            swapping.once(some)
+        after = resident(process)
     growth = after / before - 1
     words = f"{100 * growth:+.2f} % ({before / 2**20:.1f} → {after / 2**20:.1f} MiB)"
-    what = f"memory (RSS) after {len(crowd.done)} requests, {len(swapping.swaps)} swaps"
-    yield Row(what, words, f"<= {GROWTH:.0%}", growth <= GROWTH)
+    what = f"memory (RSS) after {next(numbers)} requests, {len(swapping.swaps)} swaps"
+    yield Row(what, words, f"<= {GROWTH:.0%}", growth <= GROWTH and not swapping.late)
 
 
-def memory(process: psutil.Process) -> float:
+def resident(process: psutil.Process) -> float:
     """Bytes of the idle server, the least of a few seconds: what was freed is given back a little later."""
     found = []
     for _ in range(10):
         time.sleep(0.3)
         found.append(float(process.memory_info().rss))
     return min(found)
-
-
-def swap_rows(setting: Setting, calm: Crowd, crowd: Crowd, swapping: Swapping) -> Iterator[Row]:
-    """The extra wait: a request's time to the first token, less the median of those requests without swaps that
-    had as many answers before them. Of the requests that were waiting while a swap was under way."""
-    failures = len(crowd.failures) + swapping.late
-    yield Row(f"failures of {len(crowd.done)} requests, {len(swapping.swaps)} swaps", str(failures), "0", not failures)
-    for words in crowd.failures[:3]:
-        yield Row("a failure", words[:100])
-    usual: dict[int, list[float]] = defaultdict(list)
-    calm_ahead = ahead_of(settled(calm.done, setting.clients))
-    for timing, ahead in calm_ahead.items():
-        usual[ahead].append(timing.to_first)
-    medians = {ahead: statistics.median(waits) for ahead, waits in usual.items()}
-
-    def extra(timings: dict[Timing, int]) -> list[tuple[Timing, float]]:
-        return [(each, each.to_first - medians[ahead]) for each, ahead in timings.items() if ahead in medians]
-
-    found = extra(ahead_of(settled(crowd.done, setting.clients)))
-    touched = [
-        1000 * more
-        for each, more in found
-        if any(each.sent < swapped.live and swapped.asked < each.first for swapped in swapping.swaps)
-    ]
-    noise = [1000 * more for _, more in extra(calm_ahead)]
-    if not touched:
-        yield Row("extra wait because of a swap", "no request waited during one")
-        return
-    words = (
-        f"worst {max(touched):.0f} ms (p95 {percentile(touched, 0.95):.0f}, median {statistics.median(touched):.0f}, "
-        f"{len(touched)} requests; without swaps: worst {max(noise):.0f}, p95 {percentile(noise, 0.95):.0f})"
-    )
-    yield Row("extra wait because of a swap", words, f"<= {WAIT_MS:.0f} ms", max(touched) <= WAIT_MS)
-    took = [swapped.live - swapped.asked for swapped in swapping.swaps]
-    yield Row("from `active` to live", f"median {statistics.median(took):.2f} s, worst {max(took):.2f} s")

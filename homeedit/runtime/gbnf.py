@@ -184,11 +184,10 @@ class _Reader:
             refuse_grammar("a repetition follows nothing")
         if most is not None and most < least:
             refuse_grammar("a repetition's upper limit is below its lower one")
-        size = len(self.arcs) - first
-        item = [list(arcs) for arcs in self.arcs[first:]]
         copies = max(least, 1) if most is None else most
-        if len(self.arcs) + copies * size > MOST_STATES:
+        if len(self.arcs) + (copies - 1) * (len(self.arcs) - first) > MOST_STATES:
             refuse_grammar("it is too large")
+        item = [list(arcs) for arcs in self.arcs[first:]] if copies > 1 else []
         done = self._state()
         begin, end = first, last
         previous = last
