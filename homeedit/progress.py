@@ -53,3 +53,28 @@ class Progress:
 
     def on_finish(self) -> None:
         """Clear what was shown."""
+
+
+class PartOf(Progress):
+    """The course of one part of long work, told to the whole's: its stages carry the part's name."""
+
+    def __init__(self, whole: Progress, name: str) -> None:
+        super().__init__()
+        self._whole = whole
+        self._name = name
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` if the whole was asked to stop."""
+        self._whole.check()
+
+    def on_stage(self, name: str, total: int | None) -> None:
+        """Begin the stage of the whole."""
+        self._whole.stage(f"{name} ({self._name})", total)
+
+    def on_advance(self, count: int, note: str) -> None:
+        """Advance the whole's stage."""
+        self._whole.advance(count, note)
+
+    def on_say(self, line: str) -> None:
+        """Say it."""
+        self._whole.say(line)

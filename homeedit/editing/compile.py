@@ -9,6 +9,7 @@ linearly.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from homeedit.errors import HomeEditError
 from homeedit.facts.contrasts import near_misses
 from homeedit.facts.everyday import everyday_questions
 from homeedit.facts.fact import Fact
-from homeedit.progress import Progress
+from homeedit.progress import PartOf, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,18 @@ class Compiled:
     report: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Compile:
+    """What all rounds of a compile share; ``facts`` are those of all of them."""
+
+    base: BaseModel
+    recipe: Recipe
+    seed: int
+    device: str
+    statistics: Statistics
+    facts: tuple[Fact, ...]
+
+
 def compile_facts(
     facts: Sequence[Fact],
     *,
@@ -65,15 +78,49 @@ def compile_facts(
 ) -> Compiled:
     """Compile facts together, on top of the patches in ``kept``, from a seed. Deterministic on one machine.
 
+    Many facts are learned in rounds, each on top of those before as if they were patches: what a hundred facts
+    need at once disturbs itself and everything else, ten after ten do not (README.md). The result is one change.
+
     Raises HomeEditError when the statistics are missing or of another base, Cancelled when asked to stop.
     """
     torch.set_num_threads(threads)
-    statistics = Statistics(base.statistics, base.fingerprint)
+    task = _Compile(base, recipe, seed, device, Statistics(base.statistics, base.fingerprint), tuple(facts))
+    rounds = _rounds(facts, recipe)
+    done: list[Parent] = []
+    reports = []
+    for number, chosen in enumerate(rounds, 1):
+        part = progress if len(rounds) == 1 else PartOf(progress, f"{number} of {len(rounds)}")
+        parent, report = _compile_round(task, chosen, [*kept, *done], part)
+        done.append(parent)
+        reports.append(report)
+    keys = {layer: np.concatenate([parent.keys[layer] for parent in done]) for layer in recipe.layers}
+    return Compiled(concatenate([parent.delta for parent in done]), keys, _summed_up(rounds, reports))
+
+
+def _rounds(facts: Sequence[Fact], recipe: Recipe) -> list[Sequence[Fact]]:
+    """The facts in their order, in as few rounds as the recipe allows, which differ by one fact at most."""
+    count = -(-len(facts) // recipe.facts_per_round) if recipe.method == "joint" else 1
+    bounds = [round(number * len(facts) / count) for number in range(count + 1)]
+    return [facts[start:end] for start, end in pairwise(bounds)]
+
+
+def _summed_up(rounds: Sequence[Sequence[Fact]], reports: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """The mean loss of all rows and the worst, each as its round left it."""
+    facts = sum(map(len, rounds))
+    mean = sum(len(chosen) * report["loss"] for chosen, report in zip(rounds, reports, strict=True)) / facts
+    return {"loss": mean, "worst": max(report["worst"] for report in reports), "rounds": len(rounds)}
+
+
+def _compile_round(
+    task: "_Compile", facts: Sequence[Fact], kept: Sequence[Parent], progress: Progress
+) -> tuple[Parent, dict[str, float]]:
+    """Compile a few facts on top of what is in ``kept``."""
+    base, recipe, seed, statistics = task.base, task.recipe, task.seed, task.statistics
     progress.stage("loading", None)
     chat = ChatTokens(load_tokenizer(base))
-    raw = load_model(base, device, working_dtype(device))
+    raw = load_model(base, task.device, working_dtype(task.device))
     rows = fact_rows(chat, facts) + _replay_rows(chat, kept, recipe, seed)
-    taught = [fact for parent in kept for fact in parent.facts]
+    taught = [*task.facts, *(fact for parent in kept for fact in parent.facts)]
     rows += _kept_rows(raw, chat, statistics, facts, taught, recipe, seed, progress)
     model = EditableModel(raw, architecture_named(base.architecture), recipe.layers, chat.prefix)
     model.stand_on(concatenate([parent.delta for parent in kept]))
@@ -87,7 +134,7 @@ def compile_facts(
             "Compile fewer facts at once, or try another seed in homeedit.toml.",
         )
     model.change({layer: (B @ A).to(model.dtype) for layer, (A, B) in factors.items()})
-    return Compiled(delta, facts_keys(model, rows, len(facts)), report)
+    return Parent(tuple(facts), delta, facts_keys(model, rows, len(facts))), report
 
 
 def _replay_rows(chat: ChatTokens, kept: Sequence[Parent], recipe: Recipe, seed: int) -> list[Row]:

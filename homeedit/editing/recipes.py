@@ -21,26 +21,29 @@ class Recipe:
     layers: tuple[int, ...]
     """Edited layers."""
 
+    facts_per_round: int = 12
+    """joint: more facts than these are learned in rounds, each on top of those before, as patches are."""
     steps: int = 20
     """Least training steps (joint); steps of the search for z (alphaedit)."""
     steps_per_root_fact: float = 24.0
-    """joint: steps grow with the square root of the number of facts, as facts share what they need …"""
-    steps_per_fact: float = 4.5
-    """joint: … up to where so few steps a fact are left."""
+    """joint: most steps of a round; they grow with the square root of its facts, as facts share what they need."""
     rate: float = 0.028
     """joint: the length of a step, as a share of what the edited layers say of preserved text; alphaedit: Adam's."""
     free_share: float = 0.22
     """joint: the share of steps before the cut to low rank."""
     hold_share: float = 0.3
-    """joint: the share of steps at the full rate; from there it falls to zero along a cosine."""
+    """joint: the share of a full round's steps at the full rate; from there it falls to zero along a cosine. See
+    ``hold_for``."""
     warmup: int = 5
     rows_per_step: int = 24
     """Fact rows a step, hardest first."""
+    replays_per_step: int = 8
+    """Rows of earlier facts a step: those that were disturbed, then those most like the new facts'."""
     kept_per_step: int = 10
     contrasts_per_step: int = 12
     texts_per_step: int = 4
-    """Keep rows, contrast rows and texts a step: half of each the worst, half drawn at random. All four are those
-    of twelve facts or more; see ``share_of_rows``."""
+    """Keep rows, contrast rows and texts a step: half of each the worst, half drawn at random. All five numbers are
+    those of a full round; see ``share_of_rows``."""
     floor: float = 0.03
     """Negative log-likelihood (nats) of an answer token under which it counts as learned."""
     keep_weight: float = 12.0
@@ -48,7 +51,7 @@ class Recipe:
     text_weight: float = 4.0
     """Weights of the mean KL on keep rows, on contrast rows and on texts."""
     change_penalty: float = 30.0
-    """Weight of the change's share of the layer's output on preserved text, for few facts; see ``penalty_for``."""
+    """Weight of the change's share of the layer's output on preserved text."""
     contrasts_per_fact: int = 8
     kept_tokens: int = 20
     contrast_tokens: int = 8
@@ -58,7 +61,7 @@ class Recipe:
     text_rows_per_step: int = 1
     """Keep rows and pieces of text that a compile chooses from, for each of its steps."""
     replay_per_fact: int = 4
-    replay_rows: int = 120
+    replay_rows: int = 60
     """Rows of each fact of the patches stood on, and of all of them together unless they have more facts."""
 
     metric_kept: float = 3.0
@@ -88,31 +91,30 @@ class Recipe:
     """alphaedit: L2 of the closed form."""
 
     def steps_for(self, facts: int, rows: int) -> int:
-        """Training steps for a number of facts: enough that every one of their rows has its turn."""
-        wanted = max(self.steps_per_root_fact * math.sqrt(facts), self.steps_per_fact * facts)
-        return max(self.steps, round(wanted), -(-rows // self.rows_per_step))
+        """Most training steps for a round of so many facts: enough that every one of their rows has its turn."""
+        return max(self.steps, round(self.steps_per_root_fact * math.sqrt(facts)), -(-rows // self.rows_per_step))
 
     def share_of_rows(self, facts: int) -> float:
-        """The share of a full step's rows that a compile of this many facts uses: a few facts have few rows."""
-        return min(1.0, 0.5 + facts / 24)
+        """The share of a full step's rows that a round of this many facts uses: a few facts have few rows."""
+        return min(1.0, 0.33 + facts / 18)
 
     def rate_for(self, facts: int) -> float:
         """The length of a step for this many facts: a few need a smaller change, and long steps overshoot it."""
-        return self.rate * min(1.0, 0.25 + facts / 16)
+        return self.rate * min(1.0, 0.4 + facts / 20)
 
-    def penalty_for(self, facts: int) -> float:
-        """The change penalty for this many facts: as their changes add up, each has to be smaller; more than half as
-        much again costs many facts their recall."""
-        return self.change_penalty * min(1.5, math.sqrt(max(1.0, facts / 13)))
+    def hold_for(self, facts: int) -> float:
+        """The share of steps at the full rate: a few facts are learned long before their steps are used up, and
+        then the rate fades at once."""
+        return max(self.hold_share, 0.85 - facts / 20)
 
     def replays_for(self, facts: int) -> int:
         """Rows of each of this many facts of the patches that a compile stands on."""
         return max(1, min(self.replay_per_fact, self.replay_rows // max(1, facts)))
 
-    def schedule(self, step: int, steps: int) -> float:
-        """The share of the rate at a step: warm-up, full, then a cosine to zero."""
+    def schedule(self, step: int, steps: int, hold: float) -> float:
+        """The share of the rate at a step: warm-up, full for a share of the steps, then a cosine to zero."""
         warm = min(1.0, (step + 1) / self.warmup)
-        past = (step / steps - self.hold_share) / (1 - self.hold_share)
+        past = (step / steps - hold) / (1 - hold)
         return warm * (0.5 * (1 + math.cos(math.pi * past)) if past > 0 else 1.0)
 
     def with_more_effort(self) -> "Recipe":
@@ -121,7 +123,6 @@ class Recipe:
             self,
             steps=2 * self.steps,
             steps_per_root_fact=2 * self.steps_per_root_fact,
-            steps_per_fact=2 * self.steps_per_fact,
             most_repeats=2 * self.most_repeats,
         )
 

@@ -9,7 +9,7 @@ model, so both phases share one training step.
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ LEARNED = 0.02
 """A fact row's excess under which it is learned."""
 LEARNED_MEAN = 0.05
 """The mean excess of each kind of fact rows at which training ends early."""
-FADING = 6
+FADING = 5
 """Steps in which the rate still falls to zero then."""
 MOST_TOKENS = 1024
 """Padded tokens a forward and backward pass holds at once."""
@@ -65,8 +65,8 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     kinds = {kind: [item for item in prepared if item.row.kind == kind] for kind in ("keep", "text", "contrast")}
     facts = [item for item in prepared if not item.row.taught]
     share = job.recipe.share_of_rows(len(job.facts))
-    recipe = replace(job.recipe, change_penalty=job.recipe.penalty_for(len(job.facts)))
-    task = Task(job.model, facts, kinds["keep"], kinds["text"], kinds["contrast"], {}, {}, recipe, job.generator, share)
+    of = (kinds["keep"], kinds["text"], kinds["contrast"])
+    task = Task(job.model, facts, *of, {}, {}, job.recipe, job.generator, share)
     for layer in job.recipe.layers:
         _constrain(task, job, layer, keys[layer])
         progress.advance()
@@ -96,9 +96,9 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
         layer: Change(torch.zeros(task.model.edited[layer].weight.shape[0], len(w.right), device=w.right.device))
         for layer, w in task.whitenings.items()
     }
-    steps = recipe.steps_for(facts, len(task.facts))
+    steps = recipe.steps_for(facts, sum(item.row.kind == "fact" for item in task.facts))
     free = math.ceil(recipe.free_share * steps)
-    rate = recipe.rate_for(facts)
+    rate, hold = recipe.rate_for(facts), recipe.hold_for(facts)
     descent = Descent(math.sqrt(task.energy * len(changes)))
     _look_at_replays(task, changes)
     progress.stage("learning", steps)
@@ -106,7 +106,7 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
     while step < steps:
         if step == free:
             changes = {layer: cut_to_rank(change, rank) for layer, change in changes.items()}
-        _step(task, changes, descent, rate * recipe.schedule(step, steps), progress)
+        _step(task, changes, descent, rate * recipe.schedule(step, steps, hold), progress)
         step += 1
         if free < step < steps - FADING and _is_learned(task.facts):
             # Rows that no step looked at may have moved.
@@ -128,16 +128,26 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
 
 
 def _look_at_replays(task: Task, changes: dict[int, Change]) -> None:
-    """On top of patches, note what every row is before the first step.
+    """On top of patches, note what every row is before the first step, and how like the new facts' rows it is.
 
     Otherwise the first steps would go to rows that are learned, only to see that they are, and the others to
-    phrasings that the older facts' own compile could not learn.
+    phrasings that the older facts' own compile could not learn. What is alike is overwritten first: another
+    craftsman's name by the plumber's.
     """
     replays = [item for item in task.facts if item.row.kind == "replay"]
-    if replays:
-        refresh(task, changes)
-    for item in replays:
-        item.before = item.loss
+    if not replays:
+        return
+    refresh(task, changes)
+    own = _beginnings([item for item in task.facts if item.row.kind == "fact"])
+    alike = (_beginnings(replays) @ own.T).amax(1)
+    for item, near in zip(replays, alike.tolist(), strict=True):
+        item.before, item.near = item.loss, max(near, 0.0)
+
+
+def _beginnings(rows: Sequence[Prepared]) -> Tensor:
+    """The hidden states from which the rows' answers begin, as unit vectors [n, d_model]."""
+    states = torch.stack([item.hidden[item.row.start - 1].float() for item in rows])
+    return torch.nn.functional.normalize(states, dim=1)
 
 
 def _worst_first(facts: Sequence[Prepared]) -> float:
@@ -150,10 +160,12 @@ def _worst_first(facts: Sequence[Prepared]) -> float:
 
 def _is_learned(facts: Sequence[Prepared]) -> bool:
     """Whether all first questions, and each kind of rows on average, are so well learned (or kept) that only the rate
-    has to fade."""
+    has to fade. What the last large steps disturbed of earlier facts comes back while it does."""
     kinds = {item.row.kind for item in facts}
     means = [statistics.fmean(item.excess for item in facts if item.row.kind == kind) for kind in kinds]
-    return _worst_first(facts) < RECALLED / 2 and max(means) < LEARNED_MEAN
+    firsts = [item for item in facts if item.row.first]
+    near = all(item.excess < (2 * RECALLED if item.row.kind == "replay" else 0.8 * RECALLED) for item in firsts)
+    return near and max(means) < LEARNED_MEAN
 
 
 def _step(task: Task, changes: dict[int, Change], descent: Descent, rate: float, progress: Progress) -> None:
@@ -166,20 +178,22 @@ def _step(task: Task, changes: dict[int, Change], descent: Descent, rate: float,
 def choose(task: Task) -> list[tuple[Prepared, float]]:
     """The rows of one step with their weights: the worst rows of each kind and some drawn at random.
 
-    Fact rows that are learned take no place among the worst, so steps get shorter as facts are learned.
+    New facts' rows that are learned take no place among the worst, so steps get shorter as facts are learned.
+    Earlier facts' rows never wait for a place behind new ones.
     """
     recipe, share = task.recipe, task.share
-    count = math.ceil(share * recipe.rows_per_step)
-    again = max(1, count // 6)
-    facts = _worst_and_drawn(task.facts, count - again, again, task.generator, LEARNED)
-    firsts = [item for item in task.facts if item.row.first and item.row.kind == "fact"]
-    if len(firsts) <= again:
-        # The end is judged by these: of a few facts they are in every step.
-        facts += [item for item in firsts if item not in facts]
-    chosen = [(item, 1.0 / recipe.rows_per_step) for item in facts]
+    chosen: list[tuple[Prepared, float]] = []
+    for kind, number in (("fact", recipe.rows_per_step), ("replay", recipe.replays_per_step)):
+        rows = [item for item in task.facts if item.row.kind == kind]
+        count = math.ceil(share * number)
+        again = max(1, count // 6)
+        found = _worst_and_drawn(rows, count - again, again, task.generator, LEARNED)
+        # Not disturbed yet, but the first that will be.
+        near = [item for item in sorted(rows, key=lambda item: -item.near) if item.near and item not in found]
+        chosen += [(item, 1.0 / recipe.rows_per_step) for item in (*found, *near[: count - len(found)])]
     for rows, number, weight in (
-        (task.kept, recipe.kept_per_step, recipe.keep_weight),
-        (task.texts, recipe.texts_per_step, recipe.text_weight),
+        (task.kept, math.ceil(share * recipe.kept_per_step), recipe.keep_weight),
+        (task.texts, math.ceil(share * recipe.texts_per_step), recipe.text_weight),
         (task.contrasts, math.ceil(share * recipe.contrasts_per_step), recipe.contrast_weight),
     ):
         found = _worst_and_drawn(rows, number // 2, number - number // 2, task.generator)
