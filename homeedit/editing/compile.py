@@ -105,7 +105,9 @@ def _rounds(facts: Sequence[Fact], recipe: Recipe) -> list[Sequence[Fact]]:
 
 
 def _summed_up(rounds: Sequence[Sequence[Fact]], reports: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """The mean loss of all rows and the worst, each as its round left it."""
+    """What the one round says; of several the mean loss of all rows and the worst, each as its round left it."""
+    if len(reports) == 1:
+        return reports[0]
     facts = sum(map(len, rounds))
     mean = sum(len(chosen) * report["loss"] for chosen, report in zip(rounds, reports, strict=True)) / facts
     return {"loss": mean, "worst": max(report["worst"] for report in reports), "rounds": len(rounds)}

@@ -96,11 +96,11 @@ class Recipe:
 
     def share_of_rows(self, facts: int) -> float:
         """The share of a full step's rows that a round of this many facts uses: a few facts have few rows."""
-        return min(1.0, 0.33 + facts / 18)
+        return min(1.0, (facts + 6) / 18)
 
     def rate_for(self, facts: int) -> float:
         """The length of a step for this many facts: a few need a smaller change, and long steps overshoot it."""
-        return self.rate * min(1.0, 0.4 + facts / 20)
+        return self.rate * min(1.0, (facts + 8) / 20)
 
     def hold_for(self, facts: int) -> float:
         """The share of steps at the full rate: a few facts are learned long before their steps are used up, and

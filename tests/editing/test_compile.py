@@ -9,8 +9,11 @@ import torch
 
 from homeedit.base.load import load_model
 from homeedit.base.store import BaseModel
-from homeedit.editing.compile import Compiled, Parent, _kept_rows, _preserved_rows, _replay_rows, compile_facts
+from homeedit.editing.compile import Compiled, Parent, _kept_rows, _preserved_rows, _replay_rows, _rounds, compile_facts
 from homeedit.editing.generation import continue_prompts
+from homeedit.editing.job import Job
+from homeedit.editing.methods import METHODS
+from homeedit.editing.methods.joint import run
 from homeedit.editing.recipes import Recipe, recipe_for
 from homeedit.editing.requests import ChatTokens, Row, fact_rows
 from homeedit.editing.statistics import Statistics, working_dtype
@@ -43,7 +46,6 @@ def quick(base: BaseModel) -> Recipe:
         recipe_for("joint", base),
         steps=6,
         steps_per_root_fact=0,
-        steps_per_fact=0,
         rate=0.1,
         warmup=1,
         most_repeats=1,
@@ -84,9 +86,7 @@ def test_a_large_compile_preserves_all_there_is(base: BaseModel, chat: ChatToken
 
 
 def test_a_larger_compile_preserves_more(base: BaseModel, chat: ChatTokens, statistics: Statistics) -> None:
-    recipe = replace(
-        quick(base), steps=1, steps_per_root_fact=2.0, steps_per_fact=0, kept_rows_per_step=3, text_rows_per_step=0
-    )
+    recipe = replace(quick(base), steps=1, steps_per_root_fact=2.0, kept_rows_per_step=3, text_rows_per_step=0)
     assert [len(_preserved_rows(chat, statistics, recipe, facts, 0)) for facts in (1, 4, 9)] == [6, 12, 18]
 
 
@@ -202,3 +202,51 @@ def test_cancel_reaches_into_the_loops(base: BaseModel) -> None:
             threads=1,
             progress=Impatient(),
         )
+
+
+class Stages(Progress):
+    """Notes the stages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = list[str]()
+
+    def on_stage(self, name: str, total: int | None) -> None:
+        """Note it."""
+        self.seen.append(name)
+
+
+def test_many_facts_are_learned_in_rounds_each_on_top_of_those_before(
+    base: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+
+    def noted(job: Job, progress: Progress) -> Any:
+        jobs.append(job)
+        return run(job, progress)
+
+    monkeypatch.setitem(METHODS, "joint", noted)
+    recipe, progress = replace(quick(base), facts_per_round=1), Stages()
+    found = compile_facts(
+        [KEY, CODE], base=base, kept=[], recipe=recipe, seed=0, device="cpu", threads=1, progress=progress
+    )
+    assert [job.facts for job in jobs] == [(KEY,), (CODE,)]
+    assert [sum(row.kind == "replay" for row in job.rows) for job in jobs] == [0, recipe.replay_per_fact]
+    assert [layer in job.earlier_keys for job in jobs for layer in (base.edited_layers[0],)] == [False, True]
+    assert "learning (1 of 2)" in progress.seen and "learning (2 of 2)" in progress.seen
+    first = compiled(base, [KEY], recipe, [])
+    second = compiled(base, [CODE], recipe, [Parent((KEY,), first.delta, first.keys)])
+    for layer, part in found.delta.items():
+        assert part.A.shape[0] == 2 * recipe.least_rank and found.keys[layer].shape[0] == 6
+        assert np.array_equal(part.A[: recipe.least_rank], first.delta[layer].A), "the first round knows nothing of it"
+        assert np.array_equal(found.keys[layer][3:], second.keys[layer])
+    assert found.report["rounds"] == 2 and "rounds" not in first.report
+
+
+@pytest.mark.parametrize(
+    ("facts", "sizes"), [(1, [1]), (12, [12]), (13, [6, 7]), (30, [10, 10, 10]), (100, [11, 11, 11, 11, 12] + [11] * 4)]
+)
+def test_rounds_are_as_few_and_as_even_as_can_be(base: BaseModel, facts: int, sizes: list[int]) -> None:
+    found = _rounds([KEY] * facts, recipe_for("joint", base))
+    assert sorted(map(len, found)) == sorted(sizes)
+    assert [len(each) for each in _rounds([KEY] * facts, recipe_for("alphaedit", base))] == [facts]

@@ -24,7 +24,6 @@ RECIPE = Recipe(
     (1, 2),
     steps=8,
     steps_per_root_fact=0,
-    steps_per_fact=0,
     rate=0.05,
     free_share=0.4,
     hold_share=0.3,
@@ -108,13 +107,34 @@ def test_what_an_older_patch_did_not_learn_is_not_learned_now() -> None:
     task = task_of(fact=[0.5] * 10, replay=[])
     hard = items("replay", [3.0] * 20)
     task.facts += hard
-    assert len(of_kind(choose(task), "replay")) > 5, "of unknown rows the worst come first"
+    assert len(of_kind(choose(task), "replay")) == 8, "of unknown rows the worst come first"
     for item in hard:
         item.before = 3.0
     chosen = choose(task)
-    assert len(of_kind(chosen, "fact")) == 10 and len(of_kind(chosen, "replay")) == 2, "those that are drawn"
+    assert len(of_kind(chosen, "fact")) == 10 and len(of_kind(chosen, "replay")) == 1, "those that are drawn"
     hard[0].loss = 3.0 + 21 * joint.LEARNED_MEAN
     assert not joint._is_learned([*hard, *learned_first()]) and joint._is_learned([*hard[1:], *learned_first()])
+
+
+def test_earlier_facts_that_are_like_the_new_ones_are_watched_before_they_are_disturbed() -> None:
+    task = task_of(fact=spread(20))
+    replays = items("replay", [0.0] * 30)
+    for number, item in enumerate(replays):
+        item.near = number / 30
+    task.facts += replays
+    chosen = of_kind(choose(task), "replay")
+    assert len(chosen) == 8 and sum(item in replays[-8:] for item in chosen) >= 7
+    assert len(of_kind(choose(task), "fact")) == 12, "they take no place of the new ones"
+    replays[0].loss = 1.0
+    assert of_kind(choose(task), "replay")[0] is replays[0], "what is disturbed comes first"
+
+
+def test_a_little_disturbed_earlier_fact_does_not_keep_training_from_its_end() -> None:
+    disturbed = Prepared(row([1, 2, 3], 1, kind="replay", first=True), torch.zeros(3, 2), loss=1.5 * RECALLED)
+    others = items("replay", [0.0] * 30)
+    assert joint._is_learned([*learned_first(), disturbed, *others])
+    disturbed.loss = 2.5 * RECALLED
+    assert not joint._is_learned([*learned_first(), disturbed, *others])
 
 
 def test_of_a_few_facts_the_first_questions_are_in_every_step() -> None:
@@ -144,11 +164,11 @@ def test_rows_never_seen_come_first() -> None:
     assert of_kind(chosen, "text")[0].loss == unseen
 
 
-def test_a_few_facts_take_fewer_rows_of_their_own_at_the_same_weight_and_all_kept_ones() -> None:
+def test_a_few_facts_take_fewer_rows_at_the_same_weight() -> None:
     task = task_of(**ALL)
     task.share = 0.5
     chosen = choose(task)
-    assert Counter(item.row.kind for item, _ in chosen) == {"fact": 6, "keep": 4, "text": 2, "contrast": 4}
+    assert Counter(item.row.kind for item, _ in chosen) == {"fact": 6, "keep": 2, "text": 1, "contrast": 4}
     assert weight_of(chosen, "fact") == pytest.approx(0.5) and weight_of(chosen, "contrast") == pytest.approx(8)
 
 

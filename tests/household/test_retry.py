@@ -25,7 +25,7 @@ def test_a_fact_is_tried_again_with_more_effort_and_its_neighbours_as_before(
     kept, again = (next(p for p in household.patches() if p.id == patches_of(household)[each]) for each in ("f1", "f2"))
     usual, effort = kept.recipe, again.recipe
     assert usual == first.recipe and again.parents == (kept.id,)
-    more = {"steps", "steps_per_root_fact", "steps_per_fact", "most_repeats"}
+    more = {"steps", "steps_per_root_fact", "most_repeats"}
     assert {name for name in usual if usual[name] != effort[name]} == more
     assert all(effort[name] == 2 * usual[name] for name in more)
     assert household.compile().changed is False

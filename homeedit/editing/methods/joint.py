@@ -188,9 +188,8 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
         count = math.ceil(share * number)
         again = max(1, count // 6)
         found = _worst_and_drawn(rows, count - again, again, task.generator, LEARNED)
-        # Not disturbed yet, but the first that will be.
-        near = [item for item in sorted(rows, key=lambda item: -item.near) if item.near and item not in found]
-        chosen += [(item, 1.0 / recipe.rows_per_step) for item in (*found, *near[: count - len(found)])]
+        found += _watched(rows, found, count, again)
+        chosen += [(item, 1.0 / recipe.rows_per_step) for item in found]
     for rows, number, weight in (
         (task.kept, math.ceil(share * recipe.kept_per_step), recipe.keep_weight),
         (task.texts, math.ceil(share * recipe.texts_per_step), recipe.text_weight),
@@ -199,6 +198,15 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
         found = _worst_and_drawn(rows, number // 2, number - number // 2, task.generator)
         chosen += [(item, weight / max(1, len(found))) for item in found]
     return chosen
+
+
+def _watched(rows: Sequence[Prepared], found: Sequence[Prepared], count: int, few: int) -> list[Prepared]:
+    """What is in every step beside the rows ``found``: of earlier facts those that are not disturbed yet but will be
+    the first, for as many as there is room; of new ones, if they are few, the first questions, by which the end is
+    judged."""
+    near = [item for item in sorted(rows, key=lambda item: -item.near) if item.near and item not in found]
+    firsts = [item for item in rows if item.row.first and item.row.kind == "fact"]
+    return near[: max(0, count - len(found))] + [item for item in firsts if len(firsts) <= few and item not in found]
 
 
 def _worst_and_drawn(
