@@ -198,7 +198,7 @@ def swap_rows(found: Sequence[Timing], swaps: Sequence[Swap]) -> Iterator[Row]:
         return
     words = (
         f"worst {max(more):.0f} ms (p95 {percentile(more, 0.95):.0f}, median {statistics.median(more):.0f}, "
-        f"{len(more)} requests; without a swap: worst {max(noise):.0f}, p95 {percentile(noise, 0.95):.0f}, {len(noise)})"
+        f"{len(more)} requests; {len(noise)} others: worst {max(noise):.0f}, p95 {percentile(noise, 0.95):.0f})"
     )
     yield Row("extra wait because of a swap", words, f"<= {WAIT_MS:.0f} ms", max(more) <= WAIT_MS)
     took = [one.live - one.asked for one in swaps]

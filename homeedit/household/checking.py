@@ -1,6 +1,6 @@
 """Asking a built GGUF: are its facts recalled, did other answers stay, may it be activated."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +47,16 @@ def check_build(
     base: BaseModel,
     gguf: Path,
     facts: Sequence[Fact],
-    previously_live: Collection[str],
+    previously_live: Mapping[str, str],
     progress: Progress,
 ) -> Checked:
     """Ask a built file, through llama.cpp, about ``facts`` and about unrelated things; judge it by the limits of
     the home's recipe.
 
-    A fact is asked in its first three questions. One that was live before, and is in the same patch as in the
-    build that is served, is asked its first only: that is the one it could be lost by. So adding a fact to a home
-    of many asks one question for each of them, and their share of right answers is over that one.
+    ``previously_live``: ids of the facts that are live in the build that is served, and its answers to their first
+    questions ("" if not known). A fact is asked in its first three questions. One that was live before, and is in the
+    same patch as in the build that is served, is asked its first only: that is the one it could be lost by. So adding
+    a fact to a home of many asks one question for each of them, and their share of right answers is over that one.
 
     Raises:
         HomeEditError: the file does not load.
@@ -64,7 +65,7 @@ def check_build(
 
     threads, context = workspace.settings.usable_threads(), workspace.settings.context
     with Runtime(gguf, threads=threads, context=context) as runtime:
-        recalls = tuple(ask_facts(runtime, facts, progress, only_first=_unchanged(base, facts, previously_live)))
+        recalls = tuple(ask_facts(runtime, facts, progress, before=_unchanged(base, facts, previously_live)))
         locality = measure(base, runtime, progress, threads=threads, context=context)
     recipe = recipe_for(workspace.settings.method, base)
     limits = Limits(kl=recipe.most_kl, kept_share=recipe.least_kept)
@@ -72,11 +73,11 @@ def check_build(
     return Checked(tuple(facts), recalls, locality, verdict)
 
 
-def _unchanged(base: BaseModel, facts: Sequence[Fact], previously_live: Collection[str]) -> set[str]:
-    """Ids of the facts that were live before and whose patch is one of the served build's."""
+def _unchanged(base: BaseModel, facts: Sequence[Fact], previously_live: Mapping[str, str]) -> dict[str, str]:
+    """Of the facts that were live before those whose patch is one of the served build's."""
     served = active_build(base) if previously_live else None
     patches = served.patches if served else ()
-    return {fact.id for fact in facts if fact.id in previously_live and fact.patch in patches}
+    return {fact.id: previously_live[fact.id] for fact in facts if fact.id in previously_live and fact.patch in patches}
 
 
 def answers_to_record(checked: Checked) -> list[Result]:
@@ -116,7 +117,7 @@ def verify_build(
     facts = [
         fact for fact in ledger.facts(base=base.name, active=build.number) if fact.id in build.facts and fact.enabled
     ]
-    checked = check_build(workspace, base, build.gguf, facts, (), progress)
+    checked = check_build(workspace, base, build.gguf, facts, {}, progress)
     ledger.record_results(base.name, build.number, answers_to_record(checked))
     again = ledger.facts(base=base.name, active=build.number)
     return BuildResult(

@@ -165,7 +165,9 @@ class Compiler:
         for stage, spent in built.seconds.items():
             self.seconds[stage] += spent
         start = time.perf_counter()
-        checked = check_build(self.workspace, self.base, built.gguf, self._facts_of(linked), self.live, self.progress)
+        checked = check_build(
+            self.workspace, self.base, built.gguf, self._facts_of(linked), self._live_answers(), self.progress
+        )
         self.seconds["verify"] += time.perf_counter() - start
         # Compiling the same facts again gives the same patch: it is not new, and others may need it.
         new = [patch.id for patch in fresh if patch.id not in before]
@@ -176,6 +178,12 @@ class Compiler:
         """The enabled facts that these patches hold, as the ledger knows them."""
         wanted = {patch.id for patch in patches}
         return [fact for fact in self._facts() if fact.enabled and fact.patch in wanted]
+
+    def _live_answers(self) -> dict[str, str]:
+        """The facts that are live, and what the served build answered to their first questions when it was asked."""
+        results = [] if self.served is None else self.ledger.results(self.base.name, self.served.number)
+        answers = {result.fact_id: result.answer for result in results if result.position == 0 and result.right}
+        return {identity: answers.get(identity, "") for identity in sorted(self.live)}
 
     def _compile_groups(self, plan: Plan, patches: Mapping[str, Patch]) -> list[Patch]:
         """Compile each group on top of all before it; store each patch and say in the ledger who is in it."""

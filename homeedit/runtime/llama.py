@@ -49,13 +49,29 @@ class Runtime(LoadedModel):
             self.close()
             raise
 
-    def chat(self, question: str, *, max_tokens: int = 48) -> str:
+    def chat(self, question: str, *, max_tokens: int = 48, guess: str = "") -> str:
         """The greedy answer to one question, up to where the model ends its turn or ``max_tokens``.
+
+        ``guess`` is an answer that it may well give: whether it does is found by reading it once, several times
+        quicker than speaking it.
 
         Raises:
             HomeEditError: the question does not fit into the context.
         """
-        return self.text(self.generate_tokens(self.chat_tokens(question), max_tokens))
+        prompt = self.chat_tokens(question)
+        if guess and self._would_say(prompt, self.tokens(guess), max_tokens):
+            return guess
+        return self.text(self.generate_tokens(prompt, max_tokens))
+
+    def _would_say(self, prompt: Sequence[int], answer: Sequence[int], max_tokens: int) -> bool:
+        """Whether greedy decoding would say just these tokens: at each the likeliest one, and then the end, of its
+        own or by ``max_tokens``."""
+        if not 0 < len(answer) <= max_tokens or len(prompt) + len(answer) >= self.context:
+            return False
+        # What follows the last token is expected at its own position, so one more is read; which one is no matter.
+        expected = self.answer_logprobs(prompt, [*answer, answer[-1]]).argmax(axis=1)
+        ends = len(answer) == max_tokens or self.is_end(int(expected[-1]))
+        return ends and [int(token) for token in expected[:-1]] == list(answer)
 
     def chat_tokens(self, question: str) -> list[int]:
         """Token ids of the question as one user turn, ready for the answer; see ``ChatFormat``."""

@@ -1,8 +1,9 @@
 """Recall: whether the served model says a fact when it is asked."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from homeedit.progress import Progress
@@ -26,7 +27,7 @@ _MOST_BETWEEN = 3
 class Asks(Protocol):
     """What answers a question; ``homeedit.runtime.llama.Runtime`` does."""
 
-    def chat(self, question: str, *, max_tokens: int = 48) -> str: ...
+    def chat(self, question: str, *, max_tokens: int = 48, guess: str = "") -> str: ...
 
 
 class Askable(Protocol):
@@ -126,22 +127,23 @@ def ask_facts(
     progress: Progress,
     *,
     questions_per_fact: int = 3,
-    only_first: Collection[str] = (),
+    before: Mapping[str, str] = MappingProxyType({}),
     max_tokens: int = 48,
 ) -> list[Recall]:
     """Ask the first questions of each fact, greedily, through the chat template.
 
-    Of the facts whose ids are in ``only_first`` only the first question is asked, by which they are judged. A
-    fact without questions is asked by its prompt. Raises Cancelled between questions.
+    Of facts that were asked of another build, only the first question is asked, by which they are judged: ``before``
+    has their ids and what that build answered, which is most likely the answer again. A fact without questions is
+    asked by its prompt. Raises Cancelled between questions.
     """
-    counts = [1 if fact.id in only_first else max(1, questions_per_fact) for fact in facts]
+    counts = [1 if fact.id in before else max(1, questions_per_fact) for fact in facts]
     plan = [(fact, fact.questions[:count] or (fact.prompt,)) for fact, count in zip(facts, counts, strict=True)]
     progress.stage("verify", sum(len(questions) for _, questions in plan))
     results = []
     for fact, questions in plan:
         asked = []
         for question in questions:
-            answer = runtime.chat(question, max_tokens=max_tokens)
+            answer = runtime.chat(question, max_tokens=max_tokens, guess=before.get(fact.id, ""))
             asked.append(Asked(question, answer, recalled(answer, fact.target, prompt=fact.prompt)))
             progress.advance(note=fact.id)
         share = sum(one.right for one in asked) / len(asked)

@@ -45,10 +45,10 @@ class World:
         """For each build asked: the facts that were asked their first question only."""
 
     def ask_facts(
-        self, runtime: object, facts: Iterable[object], progress: Progress, *, only_first: Iterable[str] = ()
+        self, runtime: object, facts: Iterable[object], progress: Progress, *, before: Iterable[str] = ()
     ) -> list[Recall]:
         progress.stage("verify", None)
-        self.only_first.append(set(only_first))
+        self.only_first.append(set(before))
         listed = list(facts)
         self.asked.append(tuple(fact.id for fact in listed))
         self._stacked = len({getattr(fact, "patch", None) for fact in listed}) > 1

@@ -117,3 +117,21 @@ def test_an_answer_ends_by_itself(runtime: Runtime) -> None:
     assert text.startswith("Hello!")
     assert text == runtime.text(answer)
     assert "<|im_end|>" not in text
+
+
+def test_a_right_guess_is_read_and_a_wrong_one_is_spoken_over(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = "What is the capital of France?"
+    answer = runtime.chat(question)
+    spoken: list[int] = []
+    generate = runtime.generate_tokens
+    monkeypatch.setattr(runtime, "generate_tokens", lambda prompt, most: spoken.append(most) or generate(prompt, most))
+    assert runtime.chat(question, guess=answer) == answer and not spoken
+    short = runtime.chat("What is 2 + 2?", max_tokens=100)
+    spoken.clear()
+    assert runtime.chat("What is 2 + 2?", max_tokens=100, guess=short) == short and not spoken
+    wrong = ["The capital of France is Rome.", answer + " Yes.", answer[:-5], "", "x" * 300]
+    assert [runtime.chat(question, guess=each) for each in wrong] == [answer] * 5 and len(spoken) == 5
+    cut = runtime.chat(question, max_tokens=4)
+    assert runtime.chat(question, max_tokens=4, guess=answer) == cut != answer

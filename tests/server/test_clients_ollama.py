@@ -36,6 +36,13 @@ def test_it_says_that_it_is_there(live: Live) -> None:
     assert "version" in httpx.get(f"{live.url}/api/version").json()
 
 
+def test_small_answers_are_not_held_back(live: Live) -> None:
+    """With Nagle's algorithm on, each answer on a connection that is kept takes 40 ms."""
+    with httpx.Client(base_url=live.url) as kept:
+        took = sorted(kept.get("/api/tags").elapsed.total_seconds() for _ in range(60))
+    assert took[10] < 0.03
+
+
 def test_models_are_listed_as_they_are_on_disk(client: ollama.Client, served_home: Household) -> None:
     listed = client.list().models
     assert [model.model for model in listed] == ["homeedit:latest", "homeedit-base:latest"]

@@ -162,10 +162,11 @@ class Scripted:
     """Answers from a table, and remembers what it was asked."""
 
     def __init__(self, answers: dict[str, str]) -> None:
-        self.answers, self.asked = answers, list[str]()
+        self.answers, self.asked, self.guesses = answers, list[str](), list[str]()
 
-    def chat(self, question: str, *, max_tokens: int = 48) -> str:
+    def chat(self, question: str, *, max_tokens: int = 48, guess: str = "") -> str:
         self.asked.append(question)
+        self.guesses.append(guess)
         return self.answers.get(question, "I do not know.")
 
 
@@ -204,8 +205,9 @@ def test_asks_the_first_questions_of_each_fact() -> None:
 def test_of_some_facts_only_the_first_question_is_asked() -> None:
     facts = [fact(number, questions=(f"{number}a", f"{number}b")) for number in (1, 2, 3)]
     runtime, progress = Scripted({"1a": "under the blue pot", "2a": "under the blue pot"}), Counting()
-    recalls = ask_facts(runtime, facts, progress, only_first={"f2", "f3"})
+    recalls = ask_facts(runtime, facts, progress, before={"f2": "under the blue pot", "f3": ""})
     assert runtime.asked == ["1a", "1b", "2a", "3a"]
+    assert runtime.guesses == ["", "", "under the blue pot", ""], "what it answered before may be the answer again"
     assert (progress.total, progress.done) == (4, 4)
     assert [(recall.recalled, recall.share) for recall in recalls] == [(True, 0.5), (True, 1.0), (False, 0.0)]
 
@@ -219,7 +221,7 @@ def test_the_first_question_decides() -> None:
 def test_asking_can_be_stopped() -> None:
     progress, runtime = Progress(), Scripted({})
 
-    def chat(question: str, *, max_tokens: int = 48) -> str:
+    def chat(question: str, *, max_tokens: int = 48, guess: str = "") -> str:
         progress.cancel()
         return ""
 
