@@ -7,6 +7,7 @@ the few d_ff × d_ff matrices of one layer at a time. Time: steps grow with the 
 linearly.
 """
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -93,6 +94,8 @@ def compile_facts(
         parent, report = _compile_round(task, chosen, [*kept, *done], part)
         done.append(parent)
         reports.append(report)
+        # A model refers to itself in circles: without this, the next round would begin before the last one's is freed.
+        gc.collect()
     keys = {layer: np.concatenate([parent.keys[layer] for parent in done]) for layer in recipe.layers}
     return Compiled(concatenate([parent.delta for parent in done]), keys, _summed_up(rounds, reports))
 

@@ -1,5 +1,6 @@
 """A compile on a random two-layer model: both methods, on top of patches, deterministic, cancellable."""
 
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -241,6 +242,23 @@ def test_many_facts_are_learned_in_rounds_each_on_top_of_those_before(
         assert np.array_equal(part.A[: recipe.least_rank], first.delta[layer].A), "the first round knows nothing of it"
         assert np.array_equal(found.keys[layer][3:], second.keys[layer])
     assert found.report["rounds"] == 2 and "rounds" not in first.report
+
+
+def test_the_model_of_a_round_is_freed_before_the_next_one_is_loaded(
+    base: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+
+    def noted(*arguments: Any) -> Any:
+        alive.append(sum(each() is not None for each in loaded))
+        model = load_model(*arguments)
+        loaded.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("homeedit.editing.compile.load_model", noted)
+    compiled(base, [KEY, CODE], replace(quick(base), facts_per_round=1), [])
+    assert alive == [0, 0]
 
 
 @pytest.mark.parametrize(
