@@ -101,7 +101,7 @@ def fuzz(url: str, folder: Path, options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"]
     command += ["--checks", "not_a_server_error,errors_have_words", "--seed", str(options.seed)]
     command += ["--phases", "examples,coverage,fuzzing", "--mode", "all", "--generation-database", "none"]
-    command += ["--workers", str(options.workers), "--request-timeout", "60", "--continue-on-failure", "--no-color"]
+    command += ["--workers", str(options.workers), "--request-timeout", "300", "--continue-on-failure", "--no-color"]
     command += ["--suppress-health-check", "all", "--warnings", "off"]
     if options.examples:
         command += ["--max-examples", str(options.examples)]

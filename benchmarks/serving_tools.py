@@ -195,7 +195,7 @@ def plain_server(gguf: Path, threads: int, context: int) -> Iterator[tuple[str, 
     port = free_port()
     command = [sys.executable, "-m", "llama_cpp.server", "--model", str(gguf), "--port", str(port)]
     command += ["--n_ctx", str(context), "--n_threads", str(threads), "--n_threads_batch", str(threads)]
-    with running([*command, "--verbose", "False"], port, "/v1/models") as found:
+    with running([*command, "--flash_attn", "True", "--verbose", "False"], port, "/v1/models") as found:
         yield found
 
 

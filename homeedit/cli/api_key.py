@@ -67,7 +67,7 @@ def _checked(text: str, what: str) -> str:
         raise HomeEditError(
             f"{what} is {'empty' if not key else 'not usable'}: a key has letters, digits and signs of ASCII, no "
             "spaces.",
-            "--new-api-key-file FILE makes a good one.",
+            "--new-api-key-file FILE makes a good one, in a file that is not there yet.",
             USAGE,
         )
     return key
@@ -79,9 +79,11 @@ def _read(file: Path) -> tuple[str, list[str]]:
             text = opened.read(_MOST_BYTES).decode("utf-8", errors="replace")
             mode = os.fstat(opened.fileno()).st_mode
     except OSError as error:
+        # Making one helps only where there is nothing yet.
+        hint = f"Make one: homeedit serve --new-api-key-file {file}"
         raise HomeEditError(
             f"The key file {file} cannot be read: {error.strerror or error}.",
-            f"Make one: homeedit serve --new-api-key-file {file}",
+            hint if isinstance(error, FileNotFoundError) else "Name a file with the key that you may read.",
         ) from error
     others = os.name == "posix" and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
     advice = [f"The key file {file} can be read by others on this machine: chmod 600 {file}"] if others else []

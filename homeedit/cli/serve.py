@@ -32,7 +32,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Where to listen; 0.0.0.0 is every address of this machine.", metavar="ADDRESS")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8080,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", metavar="PORT", min=0, max=65535)] = 8080,
     api_key: Annotated[
         str | None, typer.Option(help="Key that clients must show; else HOMEEDIT_API_KEY.", metavar="KEY")
     ] = None,
@@ -76,7 +76,9 @@ def serve(
         talk(line)
     options = ServerOptions(host=host, port=port, api_key=key.value, origins=origins)
     if print_systemd_unit:
-        _print_unit(this, options, key, api_key_file or new_api_key_file, live_lora=live_lora, wyoming=wyoming)
+        more = [*(["--live-lora"] if live_lora else []), *(["--wyoming", wyoming] if wyoming else [])]
+        more += ["--verbose"] if verbose else []
+        _print_unit(this, options, key, api_key_file or new_api_key_file, more)
         return
     if verbose:
         _log_requests()
@@ -134,7 +136,7 @@ def ready_lines(address: str, state: "ServingState", options: "ServerOptions") -
         lines.append(f"  homeedit:latest       build {state.build} of {state.model}; a newer one goes live by itself")
     lines.append("  homeedit-base:latest  the base model, to compare with")
     lines += [each for each in (state.problem, state.note) if each]
-    key = "the key" if options.api_key else "no key"
+    key = "with the key" if options.api_key else "no key"
     lines.append(f"Home Assistant: {address}/v1 for llama.cpp and other OpenAI clients, {address} for Ollama; {key}.")
     if options.loopback:
         lines.append("Only this machine is answered. For others: --host 0.0.0.0 with --new-api-key-file FILE.")
@@ -178,10 +180,11 @@ class Announcer:
 
 
 def _no_key(host: str) -> HomeEditError:
+    where = host or "0.0.0.0"  # an empty one is every address, too
     return HomeEditError(
-        f"The server was not started: at {host} other machines could ask for all that the household taught, and there "
+        f"The server was not started: at {where} other machines could ask for all that the household taught, and there "
         "is no key.",
-        f"Make one: homeedit serve --host {host} --new-api-key-file FILE. Without --host, only this machine is "
+        f"Make one: homeedit serve --host {where} --new-api-key-file FILE. Without --host, only this machine is "
         "answered.",
         USAGE,
     )
@@ -213,15 +216,9 @@ def _refuse_twin(running: "RunningServer | None", port: int) -> None:
     talk(f"This home is also served at {running.address} (process {running.pid}); that server goes on.")
 
 
-def _print_unit(
-    this: Face,
-    options: "ServerOptions",
-    key: ApiKey,
-    key_file: Path | None,
-    *,
-    live_lora: bool,
-    wyoming: str | None,
-) -> None:
+def _print_unit(this: Face, options: "ServerOptions", key: ApiKey, key_file: Path | None, more: Sequence[str]) -> None:
+    """Print the unit that serves this home with these options; ``more`` are the arguments that are no options of the
+    HTTP server."""
     from homeedit.server.systemd import user_unit
 
     if key.value is not None and key_file is None:
@@ -234,8 +231,7 @@ def _print_unit(
     arguments += ["--api-key-file", str(key_file.expanduser().absolute())] if key_file else []
     for each in options.origins:
         arguments += ["--origin", each]
-    arguments += ["--live-lora"] if live_lora else []
-    arguments += ["--wyoming", wyoming] if wyoming else []
+    arguments += more
     home = this.household.home.root
     print(user_unit(command(home, arguments), home), end="")
     talk("Keep it as ~/.config/systemd/user/homeedit.service, then: systemctl --user enable --now homeedit")
@@ -259,7 +255,8 @@ def _stop_when_stdin_ends() -> None:
     import signal
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1024):
+        # Not by sys.stdin: Python aborts when it ends while a thread waits in there.
+        while os.read(sys.stdin.fileno(), 1024):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

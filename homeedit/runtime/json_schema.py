@@ -68,7 +68,7 @@ def _check(schema: Any) -> None:
                 if isinstance(value.get(name), int) and not 0 <= value[name] <= _MOST_TIMES:
                     refuse_grammar(f"{name} can be from 0 to {_MOST_TIMES}")
             pattern = value.get("pattern")
-            if isinstance(pattern, str) and re.search(r"\{[^}]*\d{3}", pattern):
+            if isinstance(pattern, str) and re.search(r"\{[^{}]*\d{3}", pattern):
                 refuse_grammar("a pattern of the JSON schema repeats something more than 99 times")
             work += [(each, depth + 1) for each in value.values()]
         elif isinstance(value, list):

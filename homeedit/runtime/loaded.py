@@ -5,7 +5,7 @@ swaps adapters only by reloading.
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,9 @@ FloatArray = NDArray[np.float32]
 
 _BATCH = 512
 """Tokens evaluated at once; also the most whose logits are held at once (times 4 bytes times vocabulary)."""
+
+_LONGEST = 8192
+"""Characters that llama.cpp is given to tokenize at once."""
 
 _GUESSED = 1024
 """Added to a file type that llama.cpp inferred from the tensors."""
@@ -55,6 +58,7 @@ class LoadedModel:
         self._context: Any = None
         self._batch: Any = None
         self._adapter: Any = None
+        self._adapter_path: Path | None = None
         self._cached: list[tuple[int, ...]] = []
         """The pieces that the cache holds whole, from its beginning on; what is behind them is of no use."""
         self._reused = 0
@@ -91,6 +95,23 @@ class LoadedModel:
 
     def tokens(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of a text, nothing added; ``special``: the texts of special tokens are those tokens."""
+        return [token for part in self._parts(text) for token in self._tokens_of(part, special)]
+
+    def _parts(self, text: str) -> Iterator[str]:
+        """``text`` in parts that llama.cpp can split: where it does so by regular expressions (BPE), some ten thousand
+        letters without a space use up its stack, which ends the process. Cut before a space, where words end anyhow."""
+        if self._llama.llama_vocab_type(self._vocabulary) != self._llama.LLAMA_VOCAB_TYPE_BPE:
+            yield text
+            return
+        at = 0
+        while len(text) - at > _LONGEST:
+            space = text.rfind(" ", at + 1, at + _LONGEST)
+            end = space if space > 0 else at + _LONGEST
+            yield text[at:end]
+            at = end
+        yield text[at:]
+
+    def _tokens_of(self, text: str, special: bool) -> list[int]:
         data = text.encode("utf-8", errors="replace")
         buffer = (self._llama.llama_token * (len(data) + 8))()
         count = self._llama.llama_tokenize(self._vocabulary, data, len(data), buffer, len(buffer), False, special)
@@ -160,30 +181,39 @@ class LoadedModel:
     def use_adapter(self, adapter: Path | None) -> None:
         """Put a GGUF LoRA adapter on the model, or take it off (None). The cache is dropped.
 
+        The last one stays loaded, known by its path: its file is not needed to put it on again.
+
         Raises:
             HomeEditError: the adapter cannot be loaded, or is for another model.
         """
-        llama = self._llama
-        loaded = None
-        if adapter is not None:
-            loaded = llama.llama_adapter_lora_init(self._model, str(adapter).encode())
-            if not loaded:
-                if not adapter.is_file():
-                    raise HomeEditError(f"There is no adapter file {adapter}.")
-                raise HomeEditError(
-                    f"llama.cpp cannot use the adapter {adapter.name} with {self.gguf.name}.",
-                    "It is damaged, or was made for another model.",
-                )
-        if loaded is None:
-            failed = llama.llama_set_adapters_lora(self._context, None, 0, None)
+        if adapter is None:
+            self._put_on(None)
+        elif adapter == self._adapter_path:
+            self._put_on(self._adapter)
         else:
-            adapters = (llama.llama_adapter_lora_p_ctypes * 1)(loaded)
-            failed = llama.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0))
-        if failed:
+            loaded = self._load_adapter(adapter)
+            self._put_on(loaded)
+            if self._adapter is not None:
+                self._llama.llama_adapter_lora_free(self._adapter)
+            self._adapter, self._adapter_path = loaded, adapter
+
+    def _load_adapter(self, adapter: Path) -> Any:
+        loaded = self._llama.llama_adapter_lora_init(self._model, str(adapter).encode())
+        if loaded:
+            return loaded
+        if not adapter.is_file():
+            raise HomeEditError(f"There is no adapter file {adapter}.")
+        raise HomeEditError(
+            f"llama.cpp cannot use the adapter {adapter.name} with {self.gguf.name}.",
+            "It is damaged, or was made for another model.",
+        )
+
+    def _put_on(self, loaded: Any) -> None:
+        """``loaded`` None: nothing."""
+        llama, count = self._llama, 0 if loaded is None else 1
+        adapters = (llama.llama_adapter_lora_p_ctypes * 1)(loaded) if count else None
+        if llama.llama_set_adapters_lora(self._context, adapters, count, (ctypes.c_float * 1)(1.0)):
             raise HomeEditError("llama.cpp refused the adapter.")
-        if self._adapter is not None:
-            llama.llama_adapter_lora_free(self._adapter)
-        self._adapter = loaded
         self._forget()
 
     def _load(self, threads: int) -> None:

@@ -152,6 +152,8 @@ def _call(value: Any, names: Collection[str]) -> FunctionCall | None:
         arguments = json.loads(arguments, parse_constant=_refuse)
     if not isinstance(name, str) or name not in names or not isinstance(arguments, dict):
         return None
+    # Clients cannot read numbers without end (1e999) or half a character ("\ud800"): a ValueError both.
+    json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
     return FunctionCall(name, arguments)
 
 

@@ -51,6 +51,9 @@ def make_app(answering: Answering, options: ServerOptions) -> FastAPI:
     return app
 
 
+_NO_ROUTE = (
+    "There is no such route. OpenAI clients are told the address with /v1 at its end, Ollama clients the one without."
+)
 _Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
@@ -62,7 +65,7 @@ def _handlers() -> dict[int | type[Exception], _Handler]:
         return refusal_response(request.url.path, refusal_of_fields(error.errors()))
 
     async def http(request: Request, error: HTTPException) -> Response:
-        words = {404: "There is no such route.", 405: "This route is not asked with this method."}
+        words = {404: _NO_ROUTE, 405: "This route is not asked with this method."}
         codes = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
         found = Refused(
             error.status_code, words.get(error.status_code, error.detail), code=codes.get(error.status_code)

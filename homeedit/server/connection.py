@@ -88,6 +88,10 @@ class Connection(H11Protocol):
         else:
             self._abort()
 
+    def _should_upgrade(self) -> bool:
+        """There is nothing to upgrade to. (uvicorn's own would print an advice to install something, each time.)"""
+        return False
+
     def _abort(self) -> None:
         self.transport.abort()
 

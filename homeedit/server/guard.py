@@ -51,8 +51,8 @@ class Guard:
             self._check(scope["path"], headers)
             receive = await self._with_body(headers, receive)
         except Refused as refused:
-            # The rest of a body that was too slow is not waited for.
-            closing = {"connection": "close"} if refused.status == 408 else {}
+            # The rest of a body that was too slow, or that ends nobody knows where, is not waited for.
+            closing = {"connection": "close"} if refused.status in (400, 408) else {}
             return await refusal_response(scope["path"], refused, closing)(scope, receive, send)
         await self._app(scope, receive, send)
 
@@ -66,6 +66,9 @@ class Guard:
             raise Refused(401, "The API key is missing or wrong.", code="invalid_api_key")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "Send the body as it is, not compressed.", code="unsupported_encoding")
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            # A proxy before us may have believed the other one, and what follows may be another client's.
+            raise Refused(400, "The body has two lengths.", code="invalid_request")
 
     def _check_origin(self, header: bytes | None, host: str) -> None:
         if header is None:

@@ -38,9 +38,10 @@ def refusal_of(failed: Failed) -> Refused:
     return Refused(status, failed.message, code=code)
 
 
-def unknown_model(name: str) -> Refused:
-    """The words that Ollama has for it: its clients look for "not found"."""
-    return Refused(404, f"model {name!r} not found", code="model_not_found", param="model")
+def unknown_model(name: str, there: Sequence[str]) -> Refused:
+    """The words that Ollama has for it, for its clients look for "not found"; and what there is, for people."""
+    message = f"model {name!r} not found: there is {' and '.join(there)}"
+    return Refused(404, message, code="model_not_found", param="model")
 
 
 def refusal_body(path: str, refused: Refused) -> dict[str, Any]:
@@ -69,10 +70,18 @@ _PLAIN = {
 
 def refusal_of_fields(errors: Sequence[Any]) -> Refused:
     """The first thing that is wrong with the fields of a body; never what the client wrote there."""
-    first = errors[0]
+    first = _most_telling(errors)
     where = ".".join(str(each) for each in first["loc"][1:] if _is_field(each))
     message = _PLAIN.get(first["type"], str(first["msg"]).removeprefix("Value error, "))
     return Refused(400, f"{where or 'The body'}: {message}.", code="invalid_value", param=where or None)
+
+
+def _most_telling(errors: Sequence[Any]) -> Any:
+    """The first error; where a field may be of several types and is wrong as each of them, the one as the type that
+    the client meant: that which was read deepest, and found to be more than of another type."""
+    place = [each for each in errors[0]["loc"][1:] if _is_field(each)]
+    same = [each for each in errors if [part for part in each["loc"][1:] if _is_field(part)][: len(place)] == place]
+    return max(same, key=lambda each: (len(each["loc"]), not each["type"].endswith("_type")))
 
 
 def _is_field(part: str | int) -> bool:

@@ -105,10 +105,11 @@ def find_model(answering: Answering, name: str) -> ServedModel:
         Refused: there is none.
     """
     full = name if ":" in name else f"{name}:latest"
-    for each in answering.models():
+    models = answering.models()
+    for each in models:
         if each.name == full:
             return each
-    raise unknown_model(name)
+    raise unknown_model(name, [each.name for each in models])
 
 
 def check_size(request: AnswerRequest, options: ServerOptions) -> AnswerRequest:

@@ -5,6 +5,7 @@ Home Assistant, which connects anew for each.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -91,8 +92,8 @@ class WyomingServer:
             self._end_loop()
             raise HomeEditError(
                 f"The server was not started: {self.address} cannot be used for Wyoming "
-                f"({error.strerror or type(error).__name__}).",
-                "Choose another port: --wyoming tcp://127.0.0.1:10301",
+                f"({os.strerror(error.errno) if error.errno and error.errno > 0 else 'there is no such address'}).",
+                "Choose another port of this machine for --wyoming, or stop what listens there.",
             ) from error
         return self
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,8 +85,18 @@ class ServerProcess:
         for stream in (process.stdin, process.stdout, process.stderr):
             with suppress(OSError):
                 stream.close()  # type: ignore[union-attr]
+        if process is not self._process:
+            return  # another was started meanwhile, and what is known is of that one
         self.ready = False
         if not self._stopping:
-            said = [line for line in self._lines if line]
-            self.failure = " ".join(said[-2:]) or f"It ended without a word (exit code {code})."
+            self.failure = _why(code, [line for line in self._lines if line])
         tell()
+
+
+def _why(code: int, said: Sequence[str]) -> str:
+    """Why a server ended that was not asked to. Only one that failed says so in its last words: message and hint."""
+    if code < 0:
+        return f"something killed it (signal {-code}); what it serves is safe."
+    if code == 0:
+        return "it was stopped from elsewhere."
+    return " ".join(said[-2:]) or f"It ended without a word (exit code {code})."

@@ -216,6 +216,8 @@ def test_a_key_file_with_no_key_in_it(homeedit: CommandLine, network: Network, t
 def test_a_key_file_that_is_not_there(homeedit: CommandLine, network: Network, tmp_path: Path) -> None:
     ended = homeedit("serve", "--api-key-file", str(tmp_path / "none"), code=1)
     assert "cannot be read" in ended.err and "--new-api-key-file" in ended.err
+    ended = homeedit("serve", "--api-key-file", str(tmp_path), code=1)
+    assert "cannot be read" in ended.err and "--new-api-key-file" not in ended.err, "none is made over what is there"
 
 
 def test_an_empty_key_is_no_key(homeedit: CommandLine, network: Network) -> None:
@@ -256,11 +258,13 @@ def test_the_unit_runs_this_home_with_these_options(
     ended = homeedit(
         *("serve", "--host", "0.0.0.0", "--port", "8123", "--api-key-file", "key", "--live-lora"),
         *("--origin", "http://chat.local", "--wyoming", "tcp://127.0.0.1:10300", "--print-systemd-unit"),
+        "--verbose",
     )
     (line,) = [line for line in ended.out.splitlines() if line.startswith("ExecStart=")]
     assert line == (
         f"ExecStart=:{sys.executable} -m homeedit --home {homeedit.home.root} serve --host 0.0.0.0 --port 8123 "
-        f"--api-key-file {tmp_path / 'key'} --origin http://chat.local --live-lora --wyoming tcp://127.0.0.1:10300"
+        f"--api-key-file {tmp_path / 'key'} --origin http://chat.local --live-lora --wyoming tcp://127.0.0.1:10300 "
+        "--verbose"
     )
     assert "systemctl --user" in ended.err and network.options is None
 

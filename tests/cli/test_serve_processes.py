@@ -132,6 +132,11 @@ def test_the_end_of_stdin_is_the_end_of_the_apps_server(home: Home, processes: l
     processes.append(served)
     code, err = served.end()  # communicate closes stdin
     assert code == 0 and err.endswith("Stopped.\n")
+    served = Served(home, "--until-stdin-ends")
+    processes.append(served)
+    served.process.terminate()
+    # Not by ``end``, which closes stdin: nobody has said anything there, and it is still open.
+    assert served.process.wait(30) == 0
 
 
 def test_a_port_that_is_taken_is_said_in_words(home: Home, processes: list[Served]) -> None:

@@ -88,3 +88,11 @@ def test_a_build_that_changes_nothing_is_the_base(built: Household, serving: Ser
     built.compile()
     until(lambda: serving.state().build == 3)
     assert answer(serving).text == answer(serving, question(model=BASE)).text
+
+
+def test_a_system_that_clears_its_temporary_files_takes_no_build_away(built: Household, serving: Serving) -> None:
+    before = answer(serving).text
+    for file in Path(serving._models._folder.name).iterdir():
+        file.unlink()
+    assert answer(serving, question(model=BASE)).text != before
+    assert answer(serving).text == before

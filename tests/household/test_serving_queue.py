@@ -37,6 +37,13 @@ def test_room_is_bounded_and_comes_back() -> None:
     assert taken(queue) == ["b1", "c1"]
 
 
+def test_one_client_fills_half_of_the_room() -> None:
+    queue: FairQueue[str] = FairQueue(4)
+    assert [queue.put("a", item) for item in ("a1", "a2", "a3")] == [True, True, False]
+    assert queue.put("b", "b1") and queue.take() == "a1" and queue.put("a", "a3")
+    assert taken(queue) == ["b1", "a2", "a3"]
+
+
 def test_what_is_removed_is_not_taken() -> None:
     queue: FairQueue[str] = FairQueue(4)
     for item in ("a1", "a2", "b1"):

@@ -11,7 +11,7 @@ import pytest
 from homeedit.builds.history import open_build, read_manifest
 from homeedit.errors import HomeEditError
 from homeedit.household import Household
-from homeedit.household.serving import watching
+from homeedit.household.serving import models, watching
 from homeedit.household.serving.engine import Serving
 from homeedit.household.serving.models import SharedModel
 from homeedit.household.serving.requests import BASE
@@ -126,6 +126,8 @@ def test_a_damaged_build_leaves_the_old_one(built: Household, serving: Serving) 
     until(lambda: serving.state().problem)
     problem = serving.state().problem
     assert "Build 1 is damaged" in problem and "build 2 is served" in problem
+    # Whoever asks /health reads this, without a key.
+    assert str(built.home.root) not in problem
     assert answer(serving).end.build == 2 and answer(serving).text == expected
     gguf(built, 1).write_bytes(whole)
     built.use(1)
@@ -138,10 +140,20 @@ def test_a_build_that_llama_cannot_load_leaves_the_old_one(built: Household, ser
     gguf(built, 1).write_bytes(b"GGUF" + bytes(size - 4))
     built.use(1)
     until(lambda: serving.state().problem)
+    assert "model.gguf" in serving.state().problem and str(built.home.root) not in serving.state().problem
     assert answer(serving).end.build == 2
     built.use(2)
     until(lambda: serving.state().problem == "")
     assert serving.state().swaps == 0
+
+
+def test_a_base_that_is_gone_is_said_without_its_place(built: Household, serving: Serving) -> None:
+    base = built.workspace.base().gguf
+    base.rename(base.with_suffix(".away"))
+    failure = answer(serving, question(model=BASE)).failure
+    assert failure.kind == "failed" and base.name in failure.message and str(built.home.root) not in failure.message
+    base.with_suffix(".away").rename(base)
+    assert answer(serving, question(model=BASE)).end.build is None
 
 
 def test_a_number_that_is_none(built: Household, serving: Serving) -> None:
@@ -218,6 +230,17 @@ def test_with_little_memory_the_old_goes_first(
     until(lambda: serving.state().problem)
     assert answer(serving).end.build == 1
     monkeypatch.undo()
+
+
+def test_a_container_has_what_it_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    monkeypatch.setattr(models, "_CONTAINER", tmp_path)
+    assert models._available() == 1000
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 600\ninactive_file 50\n")
+    for limit, available in (("max", 1000), ("900", 250), ("5000", 1000)):
+        (tmp_path / "memory.max").write_text(limit + "\n")
+        assert models._available() == available
 
 
 def test_settings_that_are_broken_and_mended(built: Household, serving: Serving) -> None:

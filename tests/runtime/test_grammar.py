@@ -223,6 +223,7 @@ def nested(depth: int) -> str:
         '{"type": "string", "pattern": "(?=a)b"}',
         '{"type": "string", "pattern": "^(a{100}){999999}$"}',
         '{"type": "string", "pattern": "^+$"}',
+        json.dumps({"type": "string", "pattern": "{" * 99_000}),
         '{"type": "string", "maxLength": 1000000000}',
         '{"type": "array", "items": {}, "minItems": 1000000000}',
         '{"type": "array", "items": {}, "minItems": -1}',

@@ -117,6 +117,28 @@ def test_perplexity_is_that_of_the_likelihoods(runtime: Runtime) -> None:
         runtime.perplexity("")
 
 
+def test_long_texts_are_tokenized_as_in_one_go(runtime: Runtime) -> None:
+    text = "The spare key hangs behind the blue door, 4711 times.\n\nOma's cat is called Mäxchen 😀 " * 400
+    assert len(text) > 30_000
+    assert runtime.tokens(text) == runtime._tokens_of(text, special=False)
+    whole = runtime.tokens("a" * 20_000)
+    assert b"".join(map(runtime.token_bytes, whole)) == b"a" * 20_000
+
+
+def test_letters_without_end_do_not_end_the_process(tmp_path: Path) -> None:
+    """Where llama.cpp splits text by std::regex, one long word used up the stack."""
+    gguf = make_tiny_gguf(tmp_path / "tiny.gguf", pre="gpt-4o")
+    code = (
+        "import sys, threading; from pathlib import Path; from homeedit.runtime.llama import Runtime\n"
+        "runtime = Runtime(Path(sys.argv[1]), threads=1, context=64)\n"
+        "texts = [each * 200_000 for each in ('a', ' ', '!', chr(10), ' a')]\n"
+        "work = threading.Thread(target=lambda: print(all([runtime.tokens(text) for text in texts])))\n"
+        "work.start(); work.join()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(gguf)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
 def test_adapter_on_and_off(tiny_base: BaseModel, tmp_path: Path) -> None:
     adapter = make_tiny_adapter(tmp_path / "a.gguf", layers=[0, 1], d_model=64, d_ff=256)
     plain = fresh_logits(tiny_base.gguf, QUESTIONS[0])
@@ -128,9 +150,16 @@ def test_adapter_on_and_off(tiny_base: BaseModel, tmp_path: Path) -> None:
         assert np.abs(changed - plain).max() > 0.1
         runtime.use_adapter(None)
         assert np.array_equal(runtime.answer_logprobs(prompt, [5, 6, 7]), plain)
+        adapter.rename(tmp_path / "b.gguf")  # the last one is not read again
         runtime.use_adapter(adapter)
         runtime.use_adapter(adapter)
         assert np.array_equal(runtime.answer_logprobs(prompt, [5, 6, 7]), changed)
+        other = make_tiny_adapter(tmp_path / "c.gguf", layers=[1], d_model=64, d_ff=256)
+        runtime.use_adapter(other)
+        assert not np.array_equal(runtime.answer_logprobs(prompt, [5, 6, 7]), changed)
+        runtime.use_adapter(tmp_path / "b.gguf")
+        assert np.array_equal(runtime.answer_logprobs(prompt, [5, 6, 7]), changed)
+        adapter = tmp_path / "b.gguf"
     with Runtime(tiny_base.gguf, threads=1, adapter=adapter) as runtime:
         assert np.array_equal(runtime.answer_logprobs(prompt, [5, 6, 7]), changed)
 

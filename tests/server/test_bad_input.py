@@ -110,6 +110,19 @@ def test_wrong_types_are_refused(live: Live, path: str, kind: str) -> None:
     refused(live, path, json.dumps(body(path, **WRONG[kind])))
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"stop": ["a"] * 1000}, "stop: List should have at most 16 items"),
+        ({"stop": ["a", 7]}, "stop.1: Input should be a valid string"),
+        ({"stop": 7}, "stop: Input should be a valid string"),
+        ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, "messages.0.content.0.type: This is needed"),
+    ],
+)
+def test_what_may_be_of_two_types_is_judged_as_the_one_it_is(live: Live, fields: dict[str, Any], words: str) -> None:
+    assert words in refused(live, CHAT, json.dumps(body(CHAT, **fields)))
+
+
 NUMBERS: list[tuple[str, str, list[Any]]] = [
     ("temperature", "temperature", [-1, "hot", True, 1e308, [0.5]]),
     ("top_p", "top_p", [-0.5, 1.5, "all", True]),
@@ -243,6 +256,7 @@ def test_schemas_that_nobody_can_follow(live: Live, kind: str) -> None:
 def test_wrong_paths_and_methods(live: Live) -> None:
     for path in ("/v1/nothing", "/api/nothing", "/nothing", "/v1/../../etc/passwd", "/%00", "/" + "a" * 5000):
         assert httpx.get(live.url + path).status_code in (400, 404)
+    assert "with /v1 at its end" in httpx.get(f"{live.url}/v1/api/tags").json()["error"]["message"]
     assert httpx.get(live.url + CHAT).status_code == 405
     assert httpx.request("DELETE", live.url + "/v1/models").status_code == 405
     assert live.is_well()

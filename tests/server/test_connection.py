@@ -207,6 +207,25 @@ def test_what_is_not_http_gets_a_400() -> None:
         assert httpx.get(f"{live.url}/health").status_code == 200
 
 
+def test_a_body_with_two_lengths_is_refused_and_what_follows_is_not_read() -> None:
+    engine = FakeEngine()
+    with listening(engine) as live, connect(live.url) as connection:
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + post("/v1/chat/completions", CHAT))
+        said = b""
+        while more := connection.recv(65536):
+            said += more
+    assert said.startswith(b"HTTP/1.1 400") and said.count(b"HTTP/1.1") == 1 and b"two lengths" in said
+    assert not engine.asked
+
+
+def test_a_wish_for_another_protocol_is_passed_over_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    upgrade = {"connection": "upgrade", "upgrade": "websocket"}
+    with listening(FakeEngine()) as live:
+        assert httpx.get(f"{live.url}/health", headers=upgrade).status_code == 200
+    assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
+
+
 def test_idle_sockets_do_not_disturb() -> None:
     with listening(FakeEngine()) as live, ExitStack() as stack:
         for _ in range(200):

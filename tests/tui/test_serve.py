@@ -1,6 +1,9 @@
 """Serve: how the server is, starting and stopping it, and what can be copied."""
 
+import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from homeedit.tui.app import HomeEditApp
 from homeedit.tui.panes import serve
 from homeedit.tui.panes.serve import ServePane
 from homeedit.tui.serve_words import address_of, curl_line, health_lines, running_lines
+from homeedit.tui.serving import ServerProcess
 from homeedit.tui.widgets.copyable import Copyable
 from tests.household.conftest import World
 from tests.household.test_compile import SENTENCES, teach
@@ -165,6 +169,32 @@ def test_the_app_starts_a_server_and_stops_it(household: Household, monkeypatch:
     on_serve(household, flow)
 
 
+def test_the_end_of_one_server_says_nothing_of_the_next(tmp_path: Path) -> None:
+    scripts = ["raise SystemExit(3)", "import sys; print('{}', flush=True); sys.stdin.read()"]
+    next_begun = threading.Event()
+
+    class Slow(ServerProcess):
+        def _listen(self, process: "subprocess.Popen[str]") -> None:
+            super()._listen(process)
+            next_begun.wait(0.9)  # as where the last words are long in coming
+
+    server = Slow(lambda home, port: [sys.executable, "-c", scripts.pop(0)])
+    told = threading.Event()
+    server.start(tmp_path, 1, lambda: None)
+    followers = [thread for thread in threading.enumerate() if thread.name == "server"]
+    while server.pid is not None:
+        time.sleep(0.005)
+    try:
+        server.start(tmp_path, 2, told.set)
+        assert told.wait(30)
+        next_begun.set()
+        for each in followers:
+            each.join(30)
+        assert server.ready and server.failure == ""
+    finally:
+        server.stop()
+
+
 def test_a_started_server_ends_with_the_app(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     use_command(monkeypatch, SERVER)
 
@@ -187,6 +217,21 @@ def test_a_server_that_does_not_start_says_why(household: Household, monkeypatch
         await until(pilot, lambda: "✗ The server ended" in state(app), "it is said")
         assert "Port [red]8080 is taken. Choose another: homeedit serve --port N" in state(app)
         assert pane_of(app).process.pid is None
+
+    on_serve(household, flow)
+
+
+@pytest.mark.parametrize(("end", "words"), [("os.kill(os.getpid(), 9)", "killed it (signal 9)"), ("0", "elsewhere")])
+def test_a_server_that_others_end_is_no_riddle(
+    household: Household, monkeypatch: pytest.MonkeyPatch, end: str, words: str
+) -> None:
+    """What it said when it began is no reason for its end."""
+    use_command(monkeypatch, f"import os, sys; print('It answers.', file=sys.stderr, flush=True); {end}")
+
+    async def flow(pilot: Pilot[None], app: HomeEditApp) -> None:
+        await pilot.press("s")
+        await until(pilot, lambda: "✗ The server ended" in state(app), "it is said")
+        assert words in state(app) and "It answers." not in state(app)
 
     on_serve(household, flow)
 

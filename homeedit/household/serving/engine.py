@@ -27,12 +27,13 @@ from homeedit.household.serving.requests import (
     ServedModel,
     ServingState,
 )
+from homeedit.household.serving.sources import without_home
 from homeedit.household.serving.speaking import Said, speak
 from homeedit.household.serving.watching import Stopping, Watcher
 from homeedit.household.workspace import Workspace
 
 ROOM = 64
-"""Requests that may wait."""
+"""Requests that may wait; of one client, half as many."""
 
 _STOPPING = Failed("failed", "The server is stopping.")
 
@@ -96,7 +97,8 @@ class Serving:
         threads: int | None = None,
         context: int | None = None,
     ) -> None:
-        settings = workspace().settings
+        first = workspace()
+        settings, self._home = first.settings, first.home.root
         self._live_lora = live_lora
         self._started = time.time()
         self._counts = Counts()
@@ -138,7 +140,7 @@ class Serving:
         job = _Job(request, on_event, self._take_out)
         self._counts.came()
         if not self._queue.put(client, job):
-            busy = Failed("busy", f"{ROOM} requests are waiting already. Try again in a moment.")
+            busy = Failed("busy", "Too many requests are waiting already. Try again in a moment.")
             self._end(job, _STOPPING if self._queue.closed else busy)
         return job
 
@@ -218,7 +220,7 @@ class Serving:
         except Refused as refused:
             return Failed(refused.kind, refused.message)
         except HomeEditError as error:
-            return Failed("invalid" if error.exit_code == USAGE else "failed", error.message)
+            return Failed("invalid" if error.exit_code == USAGE else "failed", without_home(error.message, self._home))
         except Exception as error:
             # No message of the error: it may hold what was said.
             _log.debug("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))

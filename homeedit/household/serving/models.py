@@ -22,6 +22,9 @@ from homeedit.runtime.llama import ModelMetadata, Runtime
 _MARGIN = 192 * 2**20
 """Bytes that must stay free beside a second model: its buffers for one batch, and room for everything else."""
 
+_CONTAINER = Path("/sys/fs/cgroup")
+"""Where Linux tells a container what it may use."""
+
 _log = logging.getLogger("homeedit.serving")
 
 
@@ -154,7 +157,7 @@ class Models:
             return True
         cache = self._described.cache_bytes if self._described else 0
         needed = voices.served.source.bytes + cache + _MARGIN
-        return bool(psutil.virtual_memory().available >= needed)
+        return _available() >= needed
 
     def switch(self, voices: Voices) -> None:
         """Answer with these from now on. For the worker, between two answers; the served model should be loaded.
@@ -228,6 +231,18 @@ class Models:
         path = Path(self._folder.name) / f"{self._adapters}.gguf"
         write_gguf_lora(path, change, source.base)
         return path
+
+
+def _available() -> int:
+    """Bytes of memory that can be had; in a container not more than is left of what it may use, else it is killed."""
+    machine = int(psutil.virtual_memory().available)
+    try:
+        limit, used = (int((_CONTAINER / name).read_text()) for name in ("memory.max", "memory.current"))
+        counts = dict(line.split() for line in (_CONTAINER / "memory.stat").read_text().splitlines())
+        # Files that were read are counted as used, and given up when memory is asked for.
+        return min(machine, limit - used + int(counts["inactive_file"]))
+    except (OSError, ValueError, KeyError):  # no container, or one without a limit
+        return machine
 
 
 def _listed(name: str, voice: Voice, described: _Description) -> ServedModel:

@@ -56,7 +56,8 @@ def prompt_of(runtime: Runtime, request: AnswerRequest, tools: Sequence[Tool]) -
     if prompt.tokens > runtime.context - least:
         raise Refused(
             "too_long",
-            f"The prompt has {prompt.tokens} tokens; the model's context holds {runtime.context}, answer included.",
+            f"The prompt has {prompt.tokens} tokens; the model's context holds {runtime.context}, answer included. "
+            "Shorten what is sent each time (instructions, tools) or the question.",
         )
     return prompt
 

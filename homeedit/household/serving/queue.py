@@ -11,7 +11,8 @@ class FairQueue(Generic[Item]):
     """A bounded queue for several threads to fill and one to empty.
 
     A client that hands in many requests does not keep the others waiting: after each of its requests it is the turn
-    of the client that waited longest for its own. What is urgent goes before all clients, and always has room.
+    of the client that waited longest for its own, and at most half of the room is for one. What is urgent goes before
+    all clients, and always has room.
     """
 
     def __init__(self, room: int) -> None:
@@ -33,9 +34,10 @@ class FairQueue(Generic[Item]):
         return self._closed
 
     def put(self, client: str, item: Item) -> bool:
-        """Add a client's request; False when the queue is full or closed."""
+        """Add a client's request; False when the queue is full, for all or for this client, or closed."""
         with self._changed:
-            if self._closed or self._waiting >= self._room:
+            own = len(self._clients.get(client, ()))
+            if self._closed or self._waiting >= self._room or own >= max(1, self._room // 2):
                 return False
             self._clients.setdefault(client, deque()).append(item)
             self._waiting += 1

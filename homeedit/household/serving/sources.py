@@ -1,5 +1,6 @@
 """Which files are to be served: read from the home, nothing loaded."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +39,11 @@ class Source:
 def named(build: int | None) -> str:
     """A build's name in sentences; None is the base model."""
     return "the base model" if build is None else f"build {build}"
+
+
+def without_home(message: str, home: Path) -> str:
+    """A message for those who need not know where on this machine the home lies: paths begin below it."""
+    return message.replace(f"{home}{os.sep}", "")
 
 
 def mark(workspace: Workspace) -> Mark:

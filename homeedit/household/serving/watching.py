@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from homeedit.errors import HomeEditError
 from homeedit.household.serving.models import Models, Voices
-from homeedit.household.serving.sources import Mark, Source, active_source, mark, source_of, to_serve
+from homeedit.household.serving.sources import Mark, Source, active_source, mark, source_of, to_serve, without_home
 from homeedit.household.workspace import Workspace
 
 LOOK_SECONDS = 0.2
@@ -39,6 +39,7 @@ class Watcher:
         self, workspace: Callable[[], Workspace], models: Models, between: Between, *, live_lora: bool = False
     ) -> None:
         self._workspace = workspace
+        self._home = workspace().home.root
         self._models = models
         self._between = between
         self._live_lora = live_lora
@@ -65,7 +66,7 @@ class Watcher:
             except HomeEditError as error:
                 first = first or error
                 continue
-            self.problem = self._refused(self._models.voices.served.source, first) if first else ""
+            self.problem = self._refused(first) if first else ""
             return
         raise first or HomeEditError("There is nothing to serve.")
 
@@ -104,12 +105,12 @@ class Watcher:
         except Stopping:
             raise
         except HomeEditError as error:
-            self.problem = self._refused(self._models.voices.served.source, error)
+            self.problem = self._refused(error)
         except Exception as error:
             # The thread lives on: the next change of the home may be one that it can follow.
             _log.debug("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
             unexpected = HomeEditError(f"What the home says to serve could not be loaded ({type(error).__name__}).")
-            self.problem = self._refused(self._models.voices.served.source, unexpected)
+            self.problem = self._refused(unexpected)
 
     def _open(self) -> Workspace:
         try:
@@ -145,8 +146,9 @@ class Watcher:
             self.note = _SHORT_OF_MEMORY
             self._between(lambda: self._models.switch_with_pause(voices))
 
-    def _refused(self, served: Source, error: HomeEditError) -> str:
-        return f"{error.message} Until that is mended, {served.words} is served."
+    def _refused(self, error: HomeEditError) -> str:
+        why = without_home(error.message, self._home)
+        return f"{why} Until that is mended, {self._models.voices.served.source.words} is served."
 
 
 def _wait_politely() -> None:
