@@ -21,6 +21,9 @@ from homeedit.patches.container import replace_file, sync_folder
 MODEL, DELTA, MANIFEST = "model.gguf", "delta.safetensors", "manifest.json"
 FORMAT, VERSION = "homeedit.build", 1
 
+_NO_OTHER = "Make one (homeedit compile), or serve the base model: homeedit build use base"
+"""What to do where no build can be used."""
+
 _PARTIAL = re.compile(r"[1-9]\d{0,8}\.(partial|removed)")
 _NUMBER = re.compile(r"[1-9]\d{0,8}")
 
@@ -115,12 +118,15 @@ def open_build(base: BaseModel, number: int) -> Build:
     """Build ``number``; raises HomeEditError when it is missing, damaged or of another base model."""
     folder = base.builds / str(number)
     if number < 1 or not folder.is_dir():
-        raise HomeEditError(f"There is no build {number} of {base.name}.", "See which there are: homeedit build list")
+        others = "See which there are: homeedit build list" if list_builds(base) else _NO_OTHER
+        raise HomeEditError(f"There is no build {number} of {base.name}.", others)
     build = _describe(base, folder)
     if build.problem:
         raise HomeEditError(
             f"Build {number} is damaged: {build.problem}. Facts and patches are untouched.",
-            "Make a new one (homeedit compile), or go back to another: homeedit build use N",
+            "Make a new one (homeedit compile), or go back to another: homeedit build use N"
+            if any(not other.problem for other in list_builds(base))
+            else _NO_OTHER,
         )
     return build
 

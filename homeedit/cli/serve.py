@@ -14,9 +14,10 @@ import typer
 
 from homeedit.cli.api_key import VARIABLE, ApiKey, chosen_key
 from homeedit.cli.context import Face, JsonOption, face
-from homeedit.cli.interrupt import Stopped, patient
+from homeedit.cli.interrupt import PATIENCE_SECONDS, Stopped, patient
 from homeedit.cli.output import talk
-from homeedit.errors import USAGE, HomeEditError
+from homeedit.errors import DONE, USAGE, HomeEditError
+from homeedit.household.results import named_build
 
 if TYPE_CHECKING:
     from homeedit.household.serving.requests import Answering, ServingState
@@ -91,14 +92,18 @@ def serve(
 
 def _run(this: Face, options: "ServerOptions", *, live_lora: bool, wyoming: str | None, until_stdin_ends: bool) -> None:
     """Load, listen, and answer until a signal says stop."""
-    from homeedit.server.run import run_server
+    from homeedit.server.run import check_address, run_server
 
     _refuse_twin(this.household.server(), options.port)
     if wyoming is not None:
         from homeedit.server.wyoming import WyomingServer, checked_address
 
         wyoming_host, wyoming_port = checked_address(wyoming)
+    check_address(options)
     with ExitStack() as stack:
+        leaving = threading.Timer(PATIENCE_SECONDS, _leave)
+        leaving.daemon = True
+        stack.callback(leaving.cancel)
         if until_stdin_ends:
             _stop_when_stdin_ends()
         serving = stack.enter_context(this.household.serve(live_lora=live_lora))
@@ -114,7 +119,19 @@ def _run(this: Face, options: "ServerOptions", *, live_lora: bool, wyoming: str 
             stack.enter_context(Announcer(serving, talk))
 
         patient()
-        run_server(serving, options, on_ready=ready)
+        run_server(serving, options, on_ready=ready, on_stopping=_say_stopping)
+        leaving.start()
+
+
+def _say_stopping() -> None:
+    talk("Stopping; Ctrl-C again stops at once.")
+
+
+def _leave() -> None:
+    """End the process: nobody waits for an answer any more, and what is in memory the system frees as well as we, who
+    must wait for llama.cpp while it reads a long question or loads a build."""
+    talk("Stopped.")
+    os._exit(DONE)
 
 
 def _say_ready(address: str, state: "ServingState", options: "ServerOptions", *, as_json: bool) -> None:
@@ -172,7 +189,7 @@ class Announcer:
         state = self._serving.state()
         if state.build != self._build:
             self._build = state.build
-            self._say("The base model is live." if state.build is None else f"Build {state.build} is live.")
+            self._say(f"{named_build(state.build).capitalize()} is live.")
         for said, before in ((state.problem, self._problem), (state.note, self._note)):
             if said and said != before:
                 self._say(said)

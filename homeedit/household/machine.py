@@ -11,7 +11,7 @@ from contextlib import closing
 
 from homeedit.base.store import BaseModel, check_base
 from homeedit.errors import HomeEditError
-from homeedit.household.results import Check
+from homeedit.household.results import Check, named_build
 from homeedit.household.workspace import Workspace, chosen_device
 
 LEAST_MEMORY = 2 * 10**9
@@ -172,7 +172,7 @@ def _server(workspace: Workspace) -> Check:
     health = asked_health(server)
     if health is None:
         return Check("server", False, f"It does not answer {where}. Stop that process and start it again.")
-    what = "the base model" if health.build is None else f"build {health.build}"
+    what = named_build(health.build)
     if health.problem:
         return Check("server", False, f"It serves {what} {where}. {health.problem}")
     return Check("server", True, f"{what} is served {where}")

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from homeedit.patches.store import Patch as Patch
 
 
+def named_build(number: int | None) -> str:
+    """A build in a sentence: "build 3"; None is "the base model"."""
+    return "the base model" if number is None else f"build {number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a model said. ``build`` is None for the base model; ``seconds`` is the time of this answer."""

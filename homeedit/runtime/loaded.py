@@ -247,11 +247,16 @@ class LoadedModel:
     def _template_text(self) -> str | None:
         """The model's chat template, if it has one."""
         template = self._llama.llama_model_chat_template(self._model, None)
-        return template.decode("utf-8") if template else None
+        try:
+            return template.decode("utf-8") if template else None
+        except UnicodeDecodeError as error:
+            raise HomeEditError(
+                f"The chat template in {self.gguf.name} is broken: it is not UTF-8.", "Use another file of the model."
+            ) from error
 
     def _special_text(self, token: int) -> str:
         """The text of a special token as templates write it; empty for no token (-1)."""
-        return "" if token < 0 else self._llama.llama_vocab_get_text(self._vocabulary, token).decode("utf-8")
+        return "" if token < 0 else self._llama.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace")
 
     def _check_length(self, count: int) -> None:
         if count > self.context:

@@ -24,9 +24,10 @@ class TextStream:
         """The text that is certain now; often empty."""
         return self._release(self._decoder.decode(data), ended=False)
 
-    def finish(self) -> str:
-        """The rest of the text when no more bytes come; a broken character is replaced."""
-        return self._release(self._decoder.decode(b"", final=True), ended=True)
+    def finish(self, *, cut: bool = False) -> str:
+        """The rest of the text when no more bytes come. A character that has only begun is replaced, as a broken one
+        is; where the text was ``cut`` off, so that the rest of it could not come, it is left out."""
+        return self._release(self._decoder.decode(b"", final=not cut), ended=True)
 
     def _release(self, more: str, *, ended: bool) -> str:
         if self.stopped:

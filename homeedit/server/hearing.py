@@ -30,7 +30,21 @@ STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 class Account:
     """What the log and the metrics want to know of a request when it is done."""
 
-    tokens: int = 0
+    said: dict[int, int] = field(default_factory=dict)
+    """Tokens of each answer."""
+
+    @property
+    def tokens(self) -> int:
+        """Of all answers."""
+        return sum(self.said.values())
+
+    def note(self, index: int, event: Event) -> None:
+        """One event more of an answer; also one that nobody hears to its end has tokens."""
+        match event:
+            case Spoke():
+                self.said[index] = self.said.get(index, 0) + event.count
+            case Ended():
+                self.said[index] = event.answer_tokens
 
 
 def account_of(scope: Scope) -> Account:
@@ -182,18 +196,19 @@ class AnswerResponse(Response):
                 watching.cancel()
 
     async def _whole(self, hearing: Hearing, scope: Scope, receive: Receive, send: Send) -> None:
-        answers = [Heard() for _ in self._requests]
+        answers, account = [Heard() for _ in self._requests], account_of(scope)
         while not all(each.ended for each in answers):
             for index, event in await hearing.events():
                 if isinstance(event, Failed):
                     return await refusal_response(scope["path"], refusal_of(event))(scope, receive, send)
                 answers[index].add(event)
+                account.note(index, event)
         done = [(each, each.ended) for each in answers if each.ended]
-        account_of(scope).tokens = sum(ended.answer_tokens for _, ended in done)
         await JSONResponse(self._voice.whole(done))(scope, receive, send)
 
     async def _stream(self, hearing: Hearing, scope: Scope, receive: Receive, send: Send) -> None:
         started, running, data = False, len(self._requests), b""
+        account = account_of(scope)
         while running:
             for index, event in await hearing.events():
                 if isinstance(event, Failed):
@@ -201,11 +216,11 @@ class AnswerResponse(Response):
                         return await refusal_response(scope["path"], refusal_of(event))(scope, receive, send)
                     return await _send(send, data + self._voice.fail(event), more=False)
                 data += self._voice.say(index, event)
+                account.note(index, event)
                 if isinstance(event, Began):
                     continue
                 if isinstance(event, Ended):
                     running -= 1
-                    account_of(scope).tokens += event.answer_tokens
                 if not started:
                     started = True
                     await self._start(send)

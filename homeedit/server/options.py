@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 from homeedit import __version__
 
+_MOST_CONNECTIONS = 512
+_OTHER_FILES = 64
+"""Files that the server opens beside its connections: models, the home, libraries."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
@@ -21,7 +25,7 @@ class ServerOptions:
     max_messages: int = 1024
     max_prompt_characters: int = 200_000
     """Of all messages and tools together."""
-    max_connections: int = 512
+    max_connections: int = field(default_factory=lambda: _most_connections())
     """One more is closed at once, so that there are always files left to open."""
     header_seconds: float = 10
     """For the head of a request to be complete."""
@@ -37,6 +41,18 @@ class ServerOptions:
     def loopback(self) -> bool:
         """Whether only this machine can connect."""
         return is_loopback(self.host)
+
+
+def _most_connections() -> int:
+    """512, or fewer where the system lets a process open fewer files: some are for everything else."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return _MOST_CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(1, min(_MOST_CONNECTIONS, files - _OTHER_FILES))
 
 
 def is_loopback(host: str) -> bool:

@@ -19,33 +19,61 @@ from homeedit.server.app import make_app
 from homeedit.server.connection import connection_class
 from homeedit.server.options import ServerOptions
 
-__all__ = ["ServerOptions", "make_server", "run_server"]
+__all__ = ["ServerOptions", "check_address", "make_server", "run_server"]
 
 KEEP_ALIVE = 75
 """Seconds that a connection may be idle between two requests."""
+_LAST_WORDS_SECONDS = 0.5
+"""For clients to be told that the server stops at once."""
 
 
-def run_server(answering: Answering, options: ServerOptions, *, on_ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM. ``on_ready`` is called with the address once it listens.
+def check_address(options: ServerOptions) -> None:
+    """See whether the server could listen now, before a model is loaded for it.
 
     Raises:
         HomeEditError: the port is taken, or the host is none of this machine's.
     """
-    make_server(answering, options, on_ready).run()
+    for each in listening_sockets(options.host, options.port):
+        each.close()
+
+
+def run_server(
+    answering: Answering,
+    options: ServerOptions,
+    *,
+    on_ready: Callable[[str], None],
+    on_stopping: Callable[[], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; a second one does not wait for answers. ``on_ready`` is called with the address
+    once it listens, ``on_stopping`` when it was asked to stop and there are answers to wait for.
+
+    Raises:
+        HomeEditError: the port is taken, or the host is none of this machine's.
+    """
+    make_server(answering, options, on_ready, on_stopping).run()
 
 
 def make_server(
-    answering: Answering, options: ServerOptions, on_ready: Callable[[str], None] | None = None
+    answering: Answering,
+    options: ServerOptions,
+    on_ready: Callable[[str], None] | None = None,
+    on_stopping: Callable[[], None] | None = None,
 ) -> uvicorn.Server:
     """The server that ``run_server`` runs. In a thread of its own it leaves signals alone: set ``should_exit``."""
-    return _Server(answering, options, on_ready or (lambda address: None))
+    return _Server(answering, options, on_ready or (lambda address: None), on_stopping or (lambda: None))
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, answering: Answering, options: ServerOptions, on_ready: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        answering: Answering,
+        options: ServerOptions,
+        on_ready: Callable[[str], None],
+        on_stopping: Callable[[], None],
+    ) -> None:
         self._app = make_app(answering, options)
         self._options = options
-        self._on_ready = on_ready
+        self._on_ready, self._on_stopping = on_ready, on_stopping
         super().__init__(
             uvicorn.Config(
                 self._app,
@@ -69,12 +97,18 @@ class _Server(uvicorn.Server):
         self._on_ready(_address(found[0]))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Give running answers a little time, then end them in words."""
-        ending = asyncio.get_running_loop().call_later(self._options.stop_seconds, self._app.state.desk.close)
+        """Give running answers a little time, or none when the server is told twice, then end them in words."""
+        if self.server_state.tasks:
+            self._on_stopping()
+        desk = self._app.state.desk
+        ending = asyncio.get_running_loop().call_later(self._options.stop_seconds, desk.close)
         try:
             await super().shutdown(sockets)
         finally:
             ending.cancel()
+        if self.force_exit and self.server_state.tasks:
+            desk.close()
+            await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -7,7 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from homeedit.household.serving.requests import Answering, AnswerRequest, Sampling, ServedModel, Tool
+from homeedit.household.serving.requests import (
+    Answering,
+    AnswerRequest,
+    Sampling,
+    ServedModel,
+    Tool,
+    model_named,
+)
 from homeedit.server.options import ServerOptions
 from homeedit.server.refusals import Refused, unknown_model
 
@@ -104,8 +111,7 @@ def find_model(answering: Answering, name: str) -> ServedModel:
     Raises:
         Refused: there is none.
     """
-    full = name if ":" in name else f"{name}:latest"
-    models = answering.models()
+    full, models = model_named(name), answering.models()
     for each in models:
         if each.name == full:
             return each

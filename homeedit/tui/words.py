@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from homeedit.household.results import named_build
+
 
 def plain(text: str) -> str:
     """A text of people, models or files in one line, with control characters made visible.
@@ -52,7 +54,7 @@ def build_name(number: int | None) -> str:
 
 def the_build(number: int | None) -> str:
     """The same at the beginning of a sentence: "Build 3", "The base model"."""
-    return "The base model" if number is None else f"Build {number}"
+    return named_build(number).capitalize()
 
 
 def purge_words(right: int, asked: int) -> str:

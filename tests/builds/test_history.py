@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,6 +71,26 @@ def test_use_switches_and_refuses_what_is_not_there(base: BaseModel) -> None:
     assert history.active_build(base) is None
     history.activate(base, None)
     assert sorted(entry.name for entry in base.folder.iterdir() if "partial" in entry.name) == []
+
+
+def test_what_to_do_for_a_build_that_is_gone(base: BaseModel) -> None:
+    add_build(base, 1)
+    history.activate(base, 1)
+    shutil.rmtree(base.builds / "1")
+    with pytest.raises(HomeEditError, match="no build 1") as gone:
+        history.active_build(base)
+    assert "homeedit compile" in gone.value.hint and "homeedit build use base" in gone.value.hint
+    (add_build(base, 2).folder / history.DELTA).unlink()
+    with pytest.raises(HomeEditError, match="no build 1") as gone:
+        history.active_build(base)
+    assert "homeedit build list" in gone.value.hint
+    with pytest.raises(HomeEditError, match="damaged") as damaged:
+        history.open_build(base, 2)
+    assert "homeedit build use base" in damaged.value.hint
+    add_build(base, 3)
+    with pytest.raises(HomeEditError, match="damaged") as damaged:
+        history.open_build(base, 2)
+    assert "homeedit build use N" in damaged.value.hint
 
 
 def test_prune_keeps_the_newest_and_the_active(base: BaseModel) -> None:

@@ -55,6 +55,7 @@ class FakeServing:
     now: ServingState = STATE
     live_lora: bool = False
     open: bool = False
+    closing: Callable[[], None] = field(default=lambda: None)
 
     def __enter__(self) -> "FakeServing":
         self.open = True
@@ -64,6 +65,7 @@ class FakeServing:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.open = False
+        self.closing()
 
     def state(self) -> ServingState:
         return self.now
@@ -77,12 +79,28 @@ class Network:
     options: ServerOptions | None = None
     meanwhile: Callable[[], None] = field(default=lambda: None)
     stop: BaseException | None = None
+    taken: HomeEditError | None = None
+    answers_run: bool = False
 
-    def run_server(self, answering: Any, options: ServerOptions, *, on_ready: Callable[[str], None]) -> None:
+    def check_address(self, options: ServerOptions) -> None:
+        assert not self.serving.open, "before anything is loaded"
+        if self.taken is not None:
+            raise self.taken
+
+    def run_server(
+        self,
+        answering: Any,
+        options: ServerOptions,
+        *,
+        on_ready: Callable[[str], None],
+        on_stopping: Callable[[], None],
+    ) -> None:
         assert answering is self.serving and self.serving.open
         self.options = options
         on_ready(f"http://{options.host}:{options.port}")
         self.meanwhile()
+        if self.answers_run:
+            on_stopping()
         if self.stop is not None:
             raise self.stop
 
@@ -100,6 +118,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 
     monkeypatch.setattr(Household, "serve", serve)
     monkeypatch.setattr(homeedit.server.run, "run_server", made.run_server)
+    monkeypatch.setattr(homeedit.server.run, "check_address", made.check_address)
     return made
 
 
@@ -125,6 +144,31 @@ def test_ctrl_c_is_the_ordinary_end(homeedit: CommandLine, network: Network, sto
     network.stop = stop
     assert homeedit("serve", code=0).err.endswith("Stopped.\n")
     assert not network.serving.open
+
+
+def test_what_ctrl_c_waits_for_is_said(homeedit: CommandLine, network: Network) -> None:
+    assert "Stopping" not in homeedit("serve").err
+    network.answers_run = True
+    assert homeedit("serve").err.endswith("\nStopping; Ctrl-C again stops at once.\nStopped.\n")
+
+
+def test_a_model_that_is_busy_does_not_keep_the_process(
+    homeedit: CommandLine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes: list[int] = []
+    left = threading.Event()
+    monkeypatch.setattr("homeedit.cli.serve.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(os, "_exit", lambda code: (codes.append(code), left.set()))
+    network.serving.closing = lambda: None if left.wait(60) else pytest.fail("it waits for the model")
+    homeedit("serve")
+    assert codes == [0]
+
+
+def test_a_port_that_is_taken_is_said_before_a_model_is_loaded(homeedit: CommandLine, network: Network) -> None:
+    network.taken = HomeEditError("Port 8080 is taken.", "Choose another with --port.")
+    network.serving.closing = lambda: pytest.fail("it was loaded")
+    assert homeedit("serve", code=1).err == "Port 8080 is taken.\nChoose another with --port.\n"
+    assert network.options is None
 
 
 def test_others_know_of_it_while_it_runs(homeedit: CommandLine, network: Network, home: Home) -> None:
@@ -309,15 +353,6 @@ def test_what_goes_live_meanwhile_is_said(network: Network) -> None:
 def test_a_key_is_named_and_not_shown() -> None:
     (line,) = [each for each in ready_lines("http://a:1", STATE, ServerOptions(api_key=KEY)) if "Ollama" in each]
     assert "the key" in line and KEY not in line
-
-
-def test_stdin_that_ends_stops_the_apps_server(
-    homeedit: CommandLine, network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    killed = threading.Event()
-    monkeypatch.setattr(os, "kill", lambda pid, number: killed.set())
-    network.meanwhile = lambda: None if killed.wait(20) else pytest.fail("it goes on")
-    homeedit("serve", "--until-stdin-ends", stdin=b"")
 
 
 def test_a_server_that_does_not_load_says_why(

@@ -48,12 +48,12 @@ class Served:
             json.dumps(body).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return str(json.loads(answer.read())["choices"][0]["message"]["content"])
 
     def end(self) -> tuple[int, str]:
         """Wait for the end: the exit code and what it said on stderr."""
-        _, err = self.process.communicate(timeout=30)
+        _, err = self.process.communicate(timeout=60)
         return self.process.returncode, err
 
 
@@ -98,7 +98,7 @@ def test_a_compile_of_another_process_goes_live_and_is_said(
     assert served.said["build"] is None
     teach(household, SENTENCES[0])
     household.compile()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         server = household.server()
         if server is not None and server.health is not None and server.health.build == 1:
@@ -136,7 +136,7 @@ def test_the_end_of_stdin_is_the_end_of_the_apps_server(home: Home, processes: l
     processes.append(served)
     served.process.terminate()
     # Not by ``end``, which closes stdin: nobody has said anything there, and it is still open.
-    assert served.process.wait(30) == 0
+    assert served.process.wait(60) == 0
 
 
 def test_a_port_that_is_taken_is_said_in_words(home: Home, processes: list[Served]) -> None:

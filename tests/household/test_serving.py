@@ -1,5 +1,6 @@
 """The engine: turns, cancelling, what fits, what is held to, and that nothing stops it; on the tiny model."""
 
+import codecs
 import logging
 import threading
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ from homeedit.base.store import BaseModel
 from homeedit.errors import HomeEditError
 from homeedit.household import Household
 from homeedit.household.serving import engine
-from homeedit.household.serving.engine import Serving, model_named
-from homeedit.household.serving.requests import BASE, SERVED, Began, Event, Spoke, Tool, Turn
+from homeedit.household.serving.engine import Serving
+from homeedit.household.serving.requests import BASE, SERVED, Began, Event, Spoke, Tool, Turn, model_named
 from homeedit.runtime.llama import Runtime
 from homeedit.runtime.sampling import Sampling
 from homeedit.settings import Home
@@ -201,11 +202,31 @@ def test_the_oldest_turns_go_when_the_context_is_full(serving: Serving) -> None:
     assert more.end.dropped == 2, "no more was left out than had to be"
 
 
-def test_without_a_limit_a_quarter_of_the_context_is_left_for_the_answer(serving: Serving) -> None:
+def test_without_a_limit_an_answer_has_a_quarter_of_the_context(serving: Serving) -> None:
     old = [Turn(("user", "assistant")[n % 2], "Some words that fill it up. " * 2) for n in range(20)]
     end = answer(serving, question(turns=(*old, Turn("user", "Where?")), max_tokens=None)).end
     assert end.prompt_tokens <= CONTEXT - CONTEXT // 4 and end.dropped
-    assert end.answer_tokens == CONTEXT - end.prompt_tokens and end.reason == "length"
+    assert end.answer_tokens == CONTEXT // 4 and end.reason == "length"
+    for short in (question(max_tokens=None), question(prompt="Once", max_tokens=None)):
+        end = answer(serving, short).end
+        assert end.prompt_tokens < CONTEXT // 2, "there would be room for more"
+        assert (end.answer_tokens, end.reason) == (CONTEXT // 4, "length")
+    # Who asks for more gets it.
+    assert answer(serving, question(max_tokens=CONTEXT // 3)).end.answer_tokens == CONTEXT // 3
+
+
+def test_each_piece_says_how_many_tokens_it_took(serving: Serving) -> None:
+    for heard in (answer(serving), answer(serving, question(top_logprobs=0))):
+        assert sum(each.count for each in heard.spoken) == 12 == heard.end.answer_tokens
+    whole = answer(serving).text
+    held = answer(serving, question(stop=(whole[:6] + "something else",)))
+    assert held.spoken[0].count > 1 and sum(each.count for each in held.spoken) == 12
+
+
+def test_half_a_character_is_left_out_where_the_limit_cuts(serving: Serving, runtime: Runtime) -> None:
+    half = next(token for token in range(1024) if runtime.token_bytes(token) == b"\xc3")
+    heard = answer(serving, question(prompt="Once", sampling=Sampling(logit_bias={half: 100.0}), max_tokens=1))
+    assert (heard.text, heard.end.reason, heard.end.answer_tokens) == ("", "length", 1)
 
 
 def test_an_old_call_goes_with_its_result(serving: Serving) -> None:
@@ -268,7 +289,8 @@ def test_logprobs_come_with_their_tokens(serving: Serving) -> None:
     heard = answer(serving, question(top_logprobs=2))
     tokens = [token for spoke in heard.spoken for token in spoke.tokens]
     assert len(tokens) == 12
-    assert heard.text == b"".join(token.data for token in tokens).decode("utf-8", errors="replace").lstrip()
+    data = b"".join(token.data for token in tokens)
+    assert heard.text == codecs.getincrementaldecoder("utf-8")("replace").decode(data).lstrip()
     for token in tokens:
         assert len(token.top) == 2 and token.top[0] == (token.data, token.logprob) and token.logprob < 0
     (token,) = answer(serving, question(top_logprobs=0, max_tokens=1)).spoken[0].tokens

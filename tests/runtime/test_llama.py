@@ -219,6 +219,13 @@ def test_broken_templates(tmp_path: Path, template: str, words: str) -> None:
         Runtime(path, threads=1)
 
 
+def test_a_template_that_is_no_text(tmp_path: Path) -> None:
+    path = make_tiny_gguf(tmp_path / "bytes.gguf", chat_template="{{ messages[0]['content'] }} @@")
+    path.write_bytes(path.read_bytes().replace(b" @@", b" \xff\xfe"))
+    with pytest.raises(HomeEditError, match="template.*UTF-8"):
+        Runtime(path, threads=1)
+
+
 def test_missing_and_truncated_files(tiny_base: BaseModel, tmp_path: Path) -> None:
     with pytest.raises(HomeEditError, match="is not there"):
         Runtime(tmp_path / "nothing.gguf", threads=1)

@@ -26,6 +26,12 @@ def test_a_broken_character_is_replaced_at_the_end() -> None:
     assert streamed([b"\xff!"])[0] == ["\N{REPLACEMENT CHARACTER}!", ""]
 
 
+def test_a_character_that_was_cut_off_is_left_out() -> None:
+    for said, shown in ((b"key \xf0\x9f", "key"), (b"key\xc3", "key"), (b"\xff!\xe2\x82", "\ufffd!")):
+        stream = TextStream()
+        assert stream.feed(said) + stream.finish(cut=True) == shown
+
+
 def test_white_space_at_the_ends_is_left_out_and_within_kept() -> None:
     shown, _ = streamed([b" ", b"\n the", b" ", b"key", b"\n\n", b" "])
     assert shown == ["", "the", "", " key", "", "", ""]

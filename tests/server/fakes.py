@@ -152,7 +152,7 @@ def ask(
 
     async def asked() -> httpx.Response:
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url=base, timeout=20) as client:
+        async with httpx.AsyncClient(transport=transport, base_url=base, timeout=60) as client:
             return await client.request(method, path, **request)
 
     return asyncio.run(asked())

@@ -49,7 +49,7 @@ class Live:
 
     def is_well(self) -> bool:
         """Whether it says so, and answers a question."""
-        health = httpx.get(f"{self.url}/health", timeout=10).json()
+        health = httpx.get(f"{self.url}/health", timeout=30).json()
         body = {"model": "homeedit", "messages": [{"role": "user", "content": "Hello?"}], "max_tokens": 3}
         answer = httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=30)
         return health["status"] == "ok" and answer.status_code == 200 and bool(answer.json()["choices"])

@@ -350,7 +350,7 @@ def test_a_connection_dropped_in_the_middle_frees_the_model(live: Live) -> None:
             connection.recv(200)
             # A reset, not a polite end.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    wait_for(lambda: live.answering.state().cancelled == before + 4, "all four stopped", seconds=20)
+    wait_for(lambda: live.answering.state().cancelled == before + 4, "all four stopped")
     live.until_idle()
     assert live.is_well()
 
@@ -365,7 +365,7 @@ def test_a_connection_dropped_before_its_turn(live: Live) -> None:
     wait_for(lambda: live.answering.state().waiting == 9, "nine in the queue")
     for connection in waiting:
         connection.close()
-    wait_for(lambda: live.answering.state().cancelled == before + 10, "all ten given up", seconds=20)
+    wait_for(lambda: live.answering.state().cancelled == before + 10, "all ten given up")
     live.until_idle()
 
 

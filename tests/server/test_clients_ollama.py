@@ -184,7 +184,7 @@ def test_the_model_is_free_at_once_when_a_reader_goes(client: ollama.Client, liv
     for _, _part in zip(range(4), stream, strict=False):
         pass
     stream.close()  # type: ignore[attr-defined]
-    wait_for(lambda: live.answering.state().cancelled == before + 1, "its answer stopped", seconds=10)
+    wait_for(lambda: live.answering.state().cancelled == before + 1, "its answer stopped")
     assert client.generate(model="homeedit", prompt="Hello", options={"num_predict": 2}).eval_count == 2
 
 

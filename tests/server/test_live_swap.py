@@ -23,11 +23,16 @@ TOKENS = 12
 CLIENTS = 8
 
 
-def use(household: Household, number: str) -> None:
+def use_elsewhere(household: Household, number: int) -> None:
     """``homeedit build use N`` in a process of its own."""
-    command = [sys.executable, "-m", "homeedit", "--home", str(household.home.root), "build", "use", number]
+    command = [sys.executable, "-m", "homeedit", "--home", str(household.home.root), "build", "use", str(number)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def whole(text: str) -> str:
+    """Without what is left of a character that the limit has cut: the server leaves it out."""
+    return text.strip().rstrip("\N{REPLACEMENT CHARACTER}")
 
 
 def fingerprint(number: int) -> str:
@@ -48,7 +53,7 @@ def expected(swapped: Live) -> dict[str, str]:
     found = {}
     for build in swapped.household.builds()[0]:
         with Runtime(build.gguf, threads=1, context=CONTEXT) as runtime:
-            found[fingerprint(build.number)] = runtime.chat(QUESTION, max_tokens=TOKENS)
+            found[fingerprint(build.number)] = whole(runtime.chat(QUESTION, max_tokens=TOKENS))
     assert len(set(found.values())) == 3
     return found
 
@@ -82,11 +87,11 @@ class Asking:
         messages = [{"role": "user", "content": QUESTION}]
         if not self._streamed:
             answer = chat.create(model="homeedit", messages=messages, max_tokens=TOKENS)  # type: ignore[arg-type]
-            return answer.system_fingerprint or "", (answer.choices[0].message.content or "").strip()
+            return answer.system_fingerprint or "", whole(answer.choices[0].message.content or "")
         chunks = list(chat.create(model="homeedit", messages=messages, max_tokens=TOKENS, stream=True))  # type: ignore[call-overload]
         (said_by,) = {chunk.system_fingerprint for chunk in chunks}
         assert chunks[-1].choices[0].finish_reason == "length"
-        return said_by, "".join(chunk.choices[0].delta.content or "" for chunk in chunks).strip()
+        return said_by, whole("".join(chunk.choices[0].delta.content or "" for chunk in chunks))
 
 
 def test_no_request_fails_and_every_answer_is_of_one_build(swapped: Live, expected: dict[str, str]) -> None:
@@ -94,7 +99,10 @@ def test_no_request_fails_and_every_answer_is_of_one_build(swapped: Live, expect
     clients = [Asking(swapped, streamed=bool(number % 2)) for number in range(CLIENTS)]
     try:
         for number in (1, 2, 3):
-            use(swapped.household, str(number))
+            if number == 1:
+                use_elsewhere(swapped.household, number)
+            else:  # quicker, and the same to the server: it looks at a file
+                swapped.household.use(number)
             swapped.until_build(number)
             count = len(clients[0].answers)
             wait_for(lambda count=count: len(clients[0].answers) > count + 1, "more answers")  # type: ignore[misc]
@@ -113,7 +121,7 @@ def test_a_running_answer_ends_on_the_build_it_began_with(swapped: Live) -> None
     swapped.until_build(3)
     builds, _ = swapped.household.builds()
     with Runtime(builds[-1].gguf, threads=1, context=CONTEXT) as runtime:
-        whole = runtime.chat(QUESTION, max_tokens=800)
+        expected = whole(runtime.chat(QUESTION, max_tokens=800))
     messages = [{"role": "user", "content": QUESTION}]
     with OpenAI(base_url=f"{swapped.url}/v1", api_key="none", max_retries=0, timeout=120) as client:
         stream = client.chat.completions.create(  # type: ignore[call-overload]
@@ -124,7 +132,7 @@ def test_a_running_answer_ends_on_the_build_it_began_with(swapped: Live) -> None
         time.sleep(0.5)  # the other build is loaded while this answer runs
         chunks += list(stream)
         assert {chunk.system_fingerprint for chunk in chunks} == {fingerprint(3)}
-        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks).strip() == whole
+        assert whole("".join(chunk.choices[0].delta.content or "" for chunk in chunks)) == expected
         swapped.until_build(1)
         after = client.chat.completions.create(model="homeedit", messages=messages, max_tokens=2)  # type: ignore[call-overload]
         assert after.system_fingerprint == fingerprint(1)
@@ -136,8 +144,8 @@ def test_a_build_that_does_not_load_leaves_the_old_one(swapped: Live, expected: 
     assert swapped.household is not None
     builds, _ = swapped.household.builds()
     model = builds[0].gguf
-    whole = model.read_bytes()
-    model.write_bytes(b"not a model" + whole[11:])
+    kept = model.read_bytes()
+    model.write_bytes(b"not a model" + kept[11:])
     try:
         swapped.household.use(1)
         health = f"{swapped.url}/health"
@@ -151,19 +159,19 @@ def test_a_build_that_does_not_load_leaves_the_old_one(swapped: Live, expected: 
         asking.stop()
         assert set(asking.answers) == {(fingerprint(3), expected[fingerprint(3)])}
     finally:
-        model.write_bytes(whole)
+        model.write_bytes(kept)
         swapped.household.use(3)
     wait_for(lambda: httpx.get(health).json()["status"] == "ok", "no problem any more")
 
 
 def test_without_a_build_the_base_answers(swapped: Live) -> None:
     assert swapped.household is not None
-    use(swapped.household, "base")
+    swapped.household.use(None)
     swapped.until_build(None)
     asking = Asking(swapped, streamed=True)
     wait_for(lambda: asking.answers, "an answer")
     asking.stop()
     assert not asking.errors
     assert {said_by for said_by, _ in asking.answers}.isdisjoint({fingerprint(number) for number in (1, 2, 3)})
-    use(swapped.household, "3")
+    swapped.household.use(3)
     swapped.until_build(3)

@@ -26,6 +26,7 @@ from homeedit.household.serving.requests import (
     OnEvent,
     ServedModel,
     ServingState,
+    model_named,
 )
 from homeedit.household.serving.sources import without_home
 from homeedit.household.serving.speaking import Said, speak
@@ -228,11 +229,6 @@ class Serving:
         if said.reason == "cancelled" and not job.cancelled:
             return _STOPPING
         return _ended(said, waited, loading, voice.source.build)
-
-
-def model_named(name: str) -> str | None:
-    """The full name of one of the two models, for what a client calls it; None when there is none of that name."""
-    return next((known for known in (SERVED, BASE) if name in (known, known.removesuffix(":latest"))), None)
 
 
 def _ended(said: Said, waited: float, loading: float, build: int | None) -> Ended:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from homeedit.errors import HomeEditError
@@ -11,6 +11,8 @@ from homeedit.runtime.llama import Runtime
 
 LEAST_ROOM = 16
 """Tokens that an answer needs at least, unless its client wants fewer."""
+ANSWERS_SHARE = 4
+"""One in so many of the context's tokens: an answer has them, turns make room for them, who wants more must ask."""
 
 
 class Refused(Exception):
@@ -28,6 +30,8 @@ class Prompt:
 
     pieces: list[list[int]]
     dropped: int = 0
+    most: int = 0
+    """Tokens that the answer may have."""
 
     @property
     def tokens(self) -> int:
@@ -41,16 +45,16 @@ def prompt_of(runtime: Runtime, request: AnswerRequest, tools: Sequence[Tool]) -
     Raises:
         Refused: it does not fit, or the model's template refuses the conversation.
     """
-    least = LEAST_ROOM if request.max_tokens is None else min(LEAST_ROOM, request.max_tokens)
+    # An answer cut off after 16 tokens helps nobody: a quarter of the context is for it, if turns can go.
+    quarter = runtime.context // ANSWERS_SHARE
+    wanted = quarter if request.max_tokens is None else max(0, request.max_tokens)
+    least = min(LEAST_ROOM, wanted)
     if request.prompt is not None:
         prompt = Prompt(runtime.continuation(request.prompt))
     else:
         if not request.turns:
             raise Refused("invalid", "There is no message to answer.")
-        # An answer cut off after 16 tokens helps nobody: a quarter of the context is for it, if turns can go.
-        quarter = runtime.context // 4
-        wanted = quarter if request.max_tokens is None else min(quarter, request.max_tokens)
-        prompt = _conversation(runtime, request.turns, tools, runtime.context - max(least, wanted))
+        prompt = _conversation(runtime, request.turns, tools, runtime.context - max(least, min(quarter, wanted)))
     if prompt.tokens == 0:
         raise Refused("invalid", "The prompt is empty.")
     if prompt.tokens > runtime.context - least:
@@ -59,7 +63,7 @@ def prompt_of(runtime: Runtime, request: AnswerRequest, tools: Sequence[Tool]) -
             f"The prompt has {prompt.tokens} tokens; the model's context holds {runtime.context}, answer included. "
             "Shorten what is sent each time (instructions, tools) or the question.",
         )
-    return prompt
+    return replace(prompt, most=min(wanted, runtime.context - prompt.tokens))
 
 
 def _conversation(runtime: Runtime, turns: Sequence[Turn], tools: Sequence[Tool], room: int) -> Prompt:

@@ -10,6 +10,11 @@ SERVED, BASE = "homeedit:latest", "homeedit-base:latest"
 """The names under which the edited model and the base model answer."""
 
 
+def model_named(name: str) -> str | None:
+    """The full name of one of the two models, for what a client calls it; None when there is none of that name."""
+    return next((known for known in (SERVED, BASE) if name in (known, known.removesuffix(":latest"))), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One message of a conversation. ``role``: system, user, assistant or tool."""
@@ -44,7 +49,7 @@ class AnswerRequest:
     """auto, none, required, or the name of the one function to call."""
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int | None = None
-    """None: up to the end of the context."""
+    """None: a quarter of the context at most, so that one who does not say keeps no other waiting for minutes."""
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
     """None: no logprobs; 0: of the chosen tokens alone."""
@@ -83,6 +88,8 @@ class Spoke:
 
     text: str
     tokens: tuple[TokenSaid, ...] = ()
+    count: int = 1
+    """Tokens that this took: more than one where text was held back until it was certain."""
 
 
 @dataclass(frozen=True, slots=True)

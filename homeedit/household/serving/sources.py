@@ -8,6 +8,7 @@ from pathlib import Path
 
 from homeedit.base.store import BaseModel, recorded_sha256
 from homeedit.builds.history import DELTA, active_number, list_builds, open_build, read_manifest
+from homeedit.household.results import named_build
 from homeedit.household.workspace import Workspace, disk_errors_in_words
 
 Mark = tuple[object, ...]
@@ -33,12 +34,7 @@ class Source:
     @property
     def words(self) -> str:
         """What it is called in sentences."""
-        return named(self.build)
-
-
-def named(build: int | None) -> str:
-    """A build's name in sentences; None is the base model."""
-    return "the base model" if build is None else f"build {build}"
+        return named_build(self.build)
 
 
 def without_home(message: str, home: Path) -> str:

@@ -62,12 +62,10 @@ def speak(
     offer = _offer(request)
     shown = offer.tools if runtime.supports_tools else ()
     prompt = prompt_of(runtime, request, shown)
-    room = runtime.context - prompt.tokens
-    limit = room if request.max_tokens is None else max(0, min(request.max_tokens, room))
     pace = _Pace()
     # A model that does not see its tools calls none, unless it is held to.
     voice = _Voice(runtime, request, [tool.name for tool in (offer.tools if offer.forced else shown)])
-    stream = runtime.stream(prompt.pieces, offer.sampling, max_tokens=limit, top_logprobs=request.top_logprobs)
+    stream = runtime.stream(prompt.pieces, offer.sampling, max_tokens=prompt.most, top_logprobs=request.top_logprobs)
     reason: Reason | None = None
     with closing(stream):
         for sampled in stream:
@@ -81,10 +79,10 @@ def speak(
                 break
     cached = runtime.cached_tokens
     if reason is None:
-        reason = "length" if pace.tokens >= limit else "stop"
+        reason = "length" if pace.tokens >= prompt.most else "stop"
     calls: tuple[ToolCall, ...] = ()
     if reason != "cancelled":
-        last, calls = voice.finish()
+        last, calls = voice.finish(cut=reason == "length")
         _say(say, last)
     reading, speaking = pace.seconds()
     return Said("tool_calls" if calls else reason, prompt, pace.tokens, reading, speaking, calls, cached)
@@ -126,6 +124,8 @@ class _Voice:
         # What continues a text may begin with white space; an answer does not.
         self._text = TextStream(request.stop, strip=request.prompt is None)
         self._watch = CallWatch(names)
+        self._unsaid = 0
+        """Tokens of which nothing was said yet."""
 
     @property
     def stopped(self) -> bool:
@@ -135,14 +135,21 @@ class _Voice:
     def feed(self, sampled: Sampled) -> Spoke:
         data = self._runtime.token_bytes(sampled.token)
         text = self._watch.feed(self._text.feed(data))
-        return Spoke(text, (self._token(sampled, data),) if self._logprobs else ())
+        self._unsaid += 1
+        return self._spoke(text, (self._token(sampled, data),) if self._logprobs else ())
 
-    def finish(self) -> tuple[Spoke, tuple[ToolCall, ...]]:
-        text = self._watch.feed(self._text.finish())
+    def finish(self, *, cut: bool) -> tuple[Spoke, tuple[ToolCall, ...]]:
+        text = self._watch.feed(self._text.finish(cut=cut))
         rest, calls = self._watch.finish()
-        return Spoke(text + rest), tuple(
+        return self._spoke(text + rest), tuple(
             ToolCall(f"call_{secrets.token_hex(12)}", call.name, call.arguments) for call in calls
         )
+
+    def _spoke(self, text: str, tokens: tuple[TokenSaid, ...] = ()) -> Spoke:
+        spoke = Spoke(text, tokens, self._unsaid)
+        if text or tokens:
+            self._unsaid = 0
+        return spoke
 
     def _token(self, sampled: Sampled, data: bytes) -> TokenSaid:
         top = tuple((self._runtime.token_bytes(token), logprob) for token, logprob in sampled.top)
