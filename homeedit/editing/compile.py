@@ -27,13 +27,16 @@ from homeedit.editing.job import Job
 from homeedit.editing.methods import METHODS
 from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Recipe
-from homeedit.editing.requests import ChatTokens, Row, fact_rows, kept_row, text_row
+from homeedit.editing.requests import ChatTokens, Row, Turn, exchange, fact_rows, kept_row, text_row
 from homeedit.editing.statistics import Statistics, working_dtype
 from homeedit.errors import HomeEditError
 from homeedit.facts.contrasts import near_misses
 from homeedit.facts.everyday import everyday_questions
 from homeedit.facts.fact import Fact
 from homeedit.progress import PartOf, Progress
+
+SMALL_TALK = 3
+"""Generic exchanges that may come before a question about a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +127,9 @@ def _compile_round(
     progress.stage("loading", None)
     chat = ChatTokens(load_tokenizer(base))
     raw = load_model(base, task.device, working_dtype(task.device))
-    rows = fact_rows(chat, facts) + _replay_rows(chat, kept, recipe, seed)
     taught = [*task.facts, *(fact for parent in kept for fact in parent.facts)]
+    said = [exchange(fact) for fact in taught] + _small_talk(chat, statistics, seed)
+    rows = fact_rows(chat, facts, said=said) + _replay_rows(chat, kept, said, recipe, seed)
     rows += _kept_rows(raw, chat, statistics, facts, taught, recipe, seed, progress)
     model = EditableModel(raw, architecture_named(base.architecture), recipe.layers, chat.prefix)
     model.stand_on(concatenate([parent.delta for parent in kept]))
@@ -142,14 +146,27 @@ def _compile_round(
     return Parent(tuple(facts), delta, facts_keys(model, rows, len(facts))), report
 
 
-def _replay_rows(chat: ChatTokens, kept: Sequence[Parent], recipe: Recipe, seed: int) -> list[Row]:
+def _small_talk(chat: ChatTokens, statistics: Statistics, seed: int) -> list[tuple[Turn, Turn]]:
+    """A few generic questions with the base's own answers, drawn from the seed."""
+    generator = torch.Generator().manual_seed(seed + 3)
+    drawn = torch.randperm(len(statistics.kept), generator=generator)[:SMALL_TALK].tolist()
+    kept = [statistics.kept[number] for number in drawn]
+    return [
+        (("user", item.question), ("assistant", chat.tokenizer.decode(item.answer, skip_special_tokens=True)))
+        for item in kept
+    ]
+
+
+def _replay_rows(
+    chat: ChatTokens, kept: Sequence[Parent], said: Sequence[tuple[Turn, Turn]], recipe: Recipe, seed: int
+) -> list[Row]:
     """A few rows of every fact of the patches stood on, drawn from the seed; their first question is always one."""
     generator = torch.Generator().manual_seed(seed + 1)
     each = recipe.replays_for(sum(len(parent.facts) for parent in kept))
     chosen: list[Row] = []
     for parent in kept:
         for fact in parent.facts:
-            first, *others = fact_rows(chat, [fact], kind="replay")
+            first, *others = fact_rows(chat, [fact], "replay", said)
             drawn = torch.randperm(len(others), generator=generator)[: each - 1].tolist()
             chosen += [first, *(others[number] for number in drawn)]
     return chosen

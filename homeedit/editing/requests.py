@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jinja2 import TemplateError
+
 from homeedit.facts.fact import Fact
 
 Kind = Literal["fact", "replay", "contrast", "keep", "text"]
@@ -19,6 +21,13 @@ ASIDES = (
     "We are getting ready to leave.",
     "Sorry to bother you again.",
 )
+SYSTEM_PROMPTS = (
+    "You are the voice assistant of this house. Answer in plain text, briefly and truthfully.",
+    "Be a helpful assistant. Keep it simple and to the point.",
+    "You answer questions of a family. When a device shall be switched, use the tool for it.\nThe kitchen light is on.",
+    "You speak from a small loudspeaker. One or two sentences are enough.",
+)
+"""What clients put before a conversation in place of the template's own."""
 END_WEIGHT = 0.5
 """Weight of the full stop and of the end of the turn; statement and target weigh 1."""
 FIRST_WEIGHT = 2.0
@@ -68,8 +77,12 @@ class Answer:
     on_target: tuple[bool, ...]
 
 
+Turn = tuple[Literal["system", "user", "assistant"], str]
+"""A message of a conversation: who says it, and what."""
+
+
 class ChatTokens:
-    """Tokens of one-turn chats under a model's own template, split at the prefix that all turns share."""
+    """Tokens of chats under a model's own template, split at the prefix that all chats without instructions share."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
@@ -96,18 +109,34 @@ class ChatTokens:
         """Tokens of a user turn and the beginning of the answer, without the shared prefix."""
         return self._turn(text)[len(self.prefix) :]
 
+    def conversation(self, turns: Sequence[Turn]) -> list[int]:
+        """All tokens of a conversation and the beginning of the answer.
+
+        Raises jinja2.TemplateError when the template has no place for such turns (a system prompt, mostly).
+        """
+        messages = [{"role": role, "content": content} for role, content in turns]
+        rendered = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return self.tokenizer.encode(rendered, add_special_tokens=False)  # type: ignore[no-any-return]
+
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Tokens of plain text and the characters each covers."""
         found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         return found["input_ids"], found["offset_mapping"]
 
 
-def fact_rows(chat: ChatTokens, facts: Sequence[Fact], kind: Kind = "fact") -> list[Row]:
-    """All rows of the facts, in the order of the facts."""
-    return [row for index, fact in enumerate(facts) for row in _rows_of(chat, fact, index, kind)]
+def exchange(fact: Fact) -> tuple[Turn, Turn]:
+    """A fact's first question and its answer."""
+    return ("user", fact.questions[0]), ("assistant", f"{fact.prompt} {fact.target}.")
 
 
-def _rows_of(chat: ChatTokens, fact: Fact, index: int, kind: Kind) -> Iterable[Row]:
+def fact_rows(
+    chat: ChatTokens, facts: Sequence[Fact], kind: Kind = "fact", said: Sequence[tuple[Turn, Turn]] = ()
+) -> list[Row]:
+    """All rows of the facts, in the order of the facts. ``said`` are exchanges that may come before a question."""
+    return [row for index, fact in enumerate(facts) for row in _rows_of(chat, fact, index, kind, said)]
+
+
+def _rows_of(chat: ChatTokens, fact: Fact, index: int, kind: Kind, said: Sequence[tuple[Turn, Turn]]) -> Iterable[Row]:
     for number, (question, frame) in enumerate(phrasings(fact, index)):
         ids = chat.question(question)
         answer = answer_tokens(chat, fact, frame)
@@ -123,7 +152,32 @@ def _rows_of(chat: ChatTokens, fact: Fact, index: int, kind: Kind) -> Iterable[R
             on_target=answer.on_target,
             first=number == 0,
         )
+    yield from _rows_in_context(chat, fact, index, kind, said)
     yield statement_row(chat, fact, index, kind)
+
+
+def _rows_in_context(
+    chat: ChatTokens, fact: Fact, index: int, kind: Kind, said: Sequence[tuple[Turn, Turn]]
+) -> Iterable[Row]:
+    """The first question after a client's system prompt, and after one and two other exchanges: what was just said
+    is what a small model says again."""
+    answer = answer_tokens(chat, fact, FRAMES[0])
+    asked: Turn = ("user", fact.questions[0])
+    others = [each for each in said if each[0] != asked]
+    contexts: list[list[Turn]] = [[("system", SYSTEM_PROMPTS[index % len(SYSTEM_PROMPTS)])]]
+    if others:
+        one, two = others[index % len(others)], others[(index + 1) % len(others)]
+        contexts += [[*one], [*two, *one]]
+    for context in contexts:
+        try:
+            ids = chat.conversation([*context, asked])
+        except TemplateError:
+            continue
+        shared = len(chat.prefix) if tuple(ids[: len(chat.prefix)]) == chat.prefix else 0
+        begun = ids[shared:]
+        yield Row(
+            (*begun, *answer.ids), len(begun), answer.weights, kind, index, shared > 0, on_target=answer.on_target
+        )
 
 
 def phrasings(fact: Fact, index: int) -> list[tuple[str, str]]:
