@@ -127,10 +127,10 @@ def _compile_round(
     progress.stage("loading", None)
     chat = ChatTokens(load_tokenizer(base))
     raw = load_model(base, task.device, working_dtype(task.device))
-    taught = [*task.facts, *(fact for parent in kept for fact in parent.facts)]
-    said = [exchange(fact) for fact in taught] + _small_talk(chat, statistics, seed)
+    earlier = [fact for parent in kept for fact in parent.facts]
+    said = [exchange(fact) for fact in (*facts, *earlier)] + _small_talk(chat, statistics, seed)
     rows = fact_rows(chat, facts, said=said) + _replay_rows(chat, kept, said, recipe, seed)
-    rows += _kept_rows(raw, chat, statistics, facts, taught, recipe, seed, progress)
+    rows += _kept_rows(raw, chat, statistics, facts, [*task.facts, *earlier], recipe, seed, progress)
     model = EditableModel(raw, architecture_named(base.architecture), recipe.layers, chat.prefix)
     model.stand_on(concatenate([parent.delta for parent in kept]))
     generator = torch.Generator().manual_seed(seed)

@@ -16,7 +16,7 @@ from homeedit.editing.job import Job
 from homeedit.editing.methods import METHODS
 from homeedit.editing.methods.joint import run
 from homeedit.editing.recipes import Recipe, recipe_for
-from homeedit.editing.requests import ChatTokens, Row, fact_rows
+from homeedit.editing.requests import ChatTokens, Row, exchange, fact_rows
 from homeedit.editing.statistics import Statistics, working_dtype
 from homeedit.errors import Cancelled
 from homeedit.facts.contrasts import NearMiss, near_misses
@@ -24,6 +24,8 @@ from homeedit.facts.everyday import everyday_questions
 from homeedit.facts.fact import Fact
 from homeedit.progress import Progress
 from tests.editing.helpers import CODE, KEY
+
+SAID = [exchange(KEY), exchange(CODE)]
 
 
 @pytest.fixture(scope="module")
@@ -131,12 +133,12 @@ def test_facts_of_earlier_patches_are_replayed_by_their_first_question_and_some_
     recipe = replace(quick(base), replay_per_fact=3)
 
     def replayed(seed: int) -> list[Row]:
-        return _replay_rows(chat, [Parent((KEY, CODE), {}, {})], recipe, seed)
+        return _replay_rows(chat, [Parent((KEY, CODE), {}, {})], SAID, recipe, seed)
 
     rows = replayed(0)
     assert [row.first for row in rows] == [True, False, False] * 2 and {row.kind for row in rows} == {"replay"}
     for number, each in enumerate((KEY, CODE)):
-        own = fact_rows(chat, [each], kind="replay")
+        own = fact_rows(chat, [each], "replay", SAID)
         assert all(row in own for row in rows[3 * number : 3 * number + 3])
     assert replayed(0) == rows and any(replayed(seed) != rows for seed in (1, 2, 3))
 

@@ -1,11 +1,18 @@
 """Facts spelled as token rows, with the tiny model's real tokenizer."""
 
+from typing import Any
+
+import pytest
+from jinja2 import TemplateError
+
 from homeedit.editing.requests import (
     END_WEIGHT,
     FIRST_WEIGHT,
+    SYSTEM_PROMPTS,
     TEXT_CONTEXT,
     ChatTokens,
     answer_tokens,
+    exchange,
     fact_rows,
     kept_row,
     last_token_of,
@@ -25,7 +32,7 @@ def test_prefix_and_question_make_up_the_whole_turn(chat: ChatTokens) -> None:
 
 def test_every_row_ends_its_turn_and_says_the_target(chat: ChatTokens) -> None:
     rows = fact_rows(chat, [KEY, CODE])
-    assert len(rows) == len(KEY.questions) + len(CODE.questions) + 2 * 5
+    assert len(rows) == len(KEY.questions) + len(CODE.questions) + 2 * 6
     for row in rows:
         target = (KEY, CODE)[row.fact].target
         said = chat.tokenizer.decode([token for token, hit in zip(row.answer, row.on_target, strict=True) if hit])
@@ -33,6 +40,40 @@ def test_every_row_ends_its_turn_and_says_the_target(chat: ChatTokens) -> None:
         assert len(row.weights) == len(row.answer) == len(row.on_target)
         if row.prefixed:
             assert row.ids[-1] == chat.end[0] and row.weights[-1] == END_WEIGHT * (FIRST_WEIGHT if row.first else 1)
+
+
+def test_a_fact_is_asked_under_other_instructions_and_after_other_exchanges(chat: ChatTokens) -> None:
+    said = [exchange(KEY), exchange(CODE), (("user", "Hi!"), ("assistant", "Hello!"))]
+    alone, rows = fact_rows(chat, [KEY, CODE]), fact_rows(chat, [KEY, CODE], said=said)
+    more = [row for row in rows if row not in alone]
+    assert [row.fact for row in more] == [0, 0, 1, 1] and not any(row.first or row.taught for row in more)
+    first, after_two = (chat.tokenizer.decode(row.ids) for row in more[:2])
+    assert CODE.questions[0] in first and f"{CODE.prompt} {CODE.target}." in first and "Hello!" not in first
+    assert after_two.index("Hello!") < after_two.index(CODE.target) < after_two.index(KEY.target)
+    (instructed,) = (row for row in rows if row.fact == 1 and SYSTEM_PROMPTS[1] in chat.tokenizer.decode(row.ids))
+    assert not instructed.prefixed and all(row.prefixed for row in more), "its system prompt is not the template's"
+    for row in [*more, instructed]:
+        whole = [*chat.prefix, *row.ids] if row.prefixed else list(row.ids)
+        assert (
+            chat.tokenizer.decode(whole[: len(whole) - len(row.answer)]).count((KEY, CODE)[row.fact].questions[0]) == 1
+        )
+        assert row.answer == answer_tokens(chat, (KEY, CODE)[row.fact], "{}").ids
+
+
+def test_a_template_without_a_place_for_instructions_goes_without(
+    chat: ChatTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = chat.tokenizer.apply_chat_template
+
+    def refusing(turns: list[dict[str, str]], **options: Any) -> str:
+        if turns[0]["role"] == "system":
+            raise TemplateError("System role not supported")
+        return str(apply(turns, **options))
+
+    before = fact_rows(chat, [KEY], said=[exchange(CODE)])
+    monkeypatch.setattr(chat.tokenizer, "apply_chat_template", refusing)
+    after = fact_rows(chat, [KEY], said=[exchange(CODE)])
+    assert len(after) == len(before) - 1 and all(row in before for row in after)
 
 
 def test_framed_answers_leave_the_beginning_free(chat: ChatTokens) -> None:
