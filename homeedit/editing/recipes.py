@@ -25,7 +25,7 @@ class Recipe:
     """joint: more facts than these are learned in rounds, each on top of those before, as patches are."""
     steps: int = 20
     """Least training steps (joint); steps of the search for z (alphaedit)."""
-    steps_per_root_fact: float = 24.0
+    steps_per_root_fact: float = 30.0
     """joint: most steps of a round; they grow with the square root of its facts, as facts share what they need."""
     rate: float = 0.028
     """joint: the length of a step, as a share of what the edited layers say of preserved text; alphaedit: Adam's."""
