@@ -143,7 +143,7 @@ class Swapping:
     def __init__(self, setting: Setting, url: str) -> None:
         self._household = setting.household
         self._builds = itertools.cycle(setting.two_builds()[::-1])
-        self._client = Client(url)
+        self._url = url
         self.swaps: list[Swap] = []
         self.late = 0
 
@@ -153,12 +153,15 @@ class Swapping:
         asked = time.perf_counter()
         self._household.use(number)
         meanwhile()
+        client = Client(self._url)  # a new one: the server hangs up on those that say nothing for long
         while time.perf_counter() < asked + 120:
-            if self._client.get("/health")["build"] == number:
+            if client.get("/health")["build"] == number:
                 self.swaps.append(Swap(asked, time.perf_counter()))
-                return
+                break
             time.sleep(0.05)
-        self.late += 1
+        else:
+            self.late += 1
+        client.close()
 
 
 def swap(setting: Setting) -> Iterator[Row]:
