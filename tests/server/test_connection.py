@@ -20,7 +20,7 @@ import pytest
 from homeedit.errors import HomeEditError
 from homeedit.household.serving.requests import AnswerRequest, Began, Event, Spoke
 from homeedit.server.run import ServerOptions, check_address, listening_sockets, make_server
-from tests.server.fakes import ENDED, FakeEngine, says
+from tests.server.fakes import ENDED, FakeEngine, Script
 from tests.server.live import listening, wait_for
 
 CHAT = {"model": "homeedit", "messages": [{"role": "user", "content": "Hello?"}]}
@@ -192,8 +192,22 @@ def test_a_huge_body_reads_its_413() -> None:
         assert httpx.get(f"{live.url}/api/version").status_code == 200
 
 
+def says_on(word: str, times: int) -> Script:
+    """So many words, and then nothing that counts, without an end."""
+
+    def script(request: AnswerRequest) -> Iterator[Event]:
+        yield Began(request.model, 7)
+        for _ in range(times):
+            yield Spoke(word)
+        while True:
+            time.sleep(0.02)
+            yield Spoke("")
+
+    return script
+
+
 def test_a_client_that_does_not_read_is_dropped() -> None:
-    engine = FakeEngine(says(*["word " * 100_000] * 60))
+    engine = FakeEngine(says_on("word " * 100_000, 60))
     with listening(engine, write_seconds=0.3) as live, connect(live.url) as connection:
         connection.sendall(post("/v1/chat/completions", CHAT | {"stream": True}))
         wait_for(lambda: engine.tickets, "the request at the engine")
@@ -205,7 +219,7 @@ def test_a_client_that_does_not_read_is_dropped() -> None:
             slow.pace.release()
             assert hears(other, b"word"), "others are served meanwhile"
             slow.end()
-        time.sleep(1.5)
+        wait_for(engine.tickets[0].cancelled.is_set, "the end of its answer")
         received = 0
         with pytest.raises(ConnectionError):
             while True:
