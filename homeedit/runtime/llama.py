@@ -104,7 +104,8 @@ class Runtime(LoadedModel):
 
         On one core, whatever thread calls this: OpenMP keeps a team of threads for each thread that ever computed on
         several, and when the teams together have more threads than there are cores, all of them wait by sleeping,
-        which makes each answer take four times as long (measured: 147 tokens a second, 39 with a second team).
+        which makes each answer take four times as long (measured: 147 tokens a second, 39 with a second team). What
+        is kept of it is the same to the last bit: threads share out whole dot products.
         """
         llama = self._llama
         llama.llama_set_n_threads(self._context, 1, 1)
@@ -112,8 +113,6 @@ class Runtime(LoadedModel):
             self.chat("Hello!", max_tokens=2)
         finally:
             llama.llama_set_n_threads(self._context, self._threads, self._threads)
-            # What several threads compute may differ in the last bit.
-            self._forget()
 
     def generate_tokens(self, prompt_tokens: Sequence[int], max_tokens: int) -> list[int]:
         """The greedy continuation of a prompt: token ids without the one that ends the turn.

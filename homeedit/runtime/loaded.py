@@ -66,7 +66,7 @@ class LoadedModel:
         self.gguf = gguf
         self.context = context
         try:
-            self._load()
+            self._load(self._threads)
             if adapter is not None:
                 self.use_adapter(adapter)
         except BaseException:
@@ -217,7 +217,7 @@ class LoadedModel:
             raise HomeEditError("llama.cpp refused the adapter.")
         self._forget()
 
-    def _load(self) -> None:
+    def _load(self, threads: int) -> None:
         llama = self._llama
         if not self.gguf.is_file():
             raise HomeEditError(f"The model file {self.gguf} is not there.")
@@ -232,7 +232,7 @@ class LoadedModel:
         parameters = llama.llama_context_default_params()
         parameters.n_ctx = self.context
         parameters.n_batch = parameters.n_ubatch = min(_BATCH, self.context)
-        parameters.n_threads = parameters.n_threads_batch = self._threads
+        parameters.n_threads = parameters.n_threads_batch = threads
         self._context = llama.llama_init_from_model(self._model, parameters)
         if not self._context:
             self._context = None
