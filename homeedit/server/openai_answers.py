@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +81,7 @@ def token_bodies(tokens: Sequence[TokenSaid]) -> list[dict[str, Any]]:
     ]
 
 
-class _Said:
+class _Said(ABC):
     """What all answers to one request have in common."""
 
     media_type = "text/event-stream"
@@ -112,8 +113,9 @@ class _Said:
             data = event_line({**self._last_head(), "choices": [], "usage": usage(self._ended)})
         return data + b"data: [DONE]\n\n"
 
+    @abstractmethod
     def _last_head(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """What the chunk with the usage begins with."""
 
 
 class ChatVoice(_Said):

@@ -9,6 +9,7 @@ import pytest
 from homeedit.base.store import BaseModel
 from homeedit.household import Household
 from homeedit.progress import Progress
+from homeedit.runtime.llama import Runtime
 from homeedit.settings import Home
 from homeedit.verify.locality import Locality
 from homeedit.verify.recall import Asked, Recall
@@ -101,3 +102,17 @@ def household(home: Home) -> Household:
 @pytest.fixture
 def heard() -> Heard:
     return Heard()
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders of the model files that were loaded."""
+    seen: list[str] = []
+    load = Runtime._load
+
+    def counted(runtime: Runtime, threads: int) -> None:
+        seen.append(runtime.gguf.parent.name)
+        load(runtime, threads)
+
+    monkeypatch.setattr(Runtime, "_load", counted)
+    return seen

@@ -41,20 +41,6 @@ def serving(built: Household) -> Iterator[Serving]:
         yield opened
 
 
-@pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The folders of the model files that were loaded."""
-    seen: list[str] = []
-    load = Runtime._load
-
-    def counted(runtime: Runtime, threads: int) -> None:
-        seen.append(runtime.gguf.parent.name)
-        load(runtime, threads)
-
-    monkeypatch.setattr(Runtime, "_load", counted)
-    return seen
-
-
 def gguf(household: Household, build: int) -> Path:
     return household.home.models / "tiny" / "builds" / str(build) / "model.gguf"
 

@@ -9,25 +9,10 @@ from homeedit.errors import HomeEditError
 from homeedit.household import Household
 from homeedit.household.results import Reply
 from homeedit.household.talking import Talk
-from homeedit.runtime.llama import Runtime
 from homeedit.settings import Home
 from tests.household.conftest import World
 
 QUESTION = "Where is the spare key?"
-
-
-@pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The folders of the model files that were loaded."""
-    seen: list[str] = []
-    load = Runtime._load
-
-    def counted(runtime: Runtime, threads: int) -> None:
-        seen.append(runtime.gguf.parent.name)
-        load(runtime, threads)
-
-    monkeypatch.setattr(Runtime, "_load", counted)
-    return seen
 
 
 @pytest.fixture
