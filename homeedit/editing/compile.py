@@ -1,10 +1,9 @@
 """Compile facts into one low-rank change per edited layer.
 
-Memory, of one round at a time: the model once in its working dtype, hidden states of all rows at one layer (d_model values a token),
-at most ``MOST_KEYS`` keys a layer and kind, ``most_directions`` × d_ff and the dense change per edited layer, and
-the few d_ff × d_ff matrices of one layer at a time. Time: in a round of
-at most twelve facts steps grow with the square root of their number, each over a fixed number of rows; rounds, and so
-the whole, grow linearly.
+Memory, of one round at a time: the model once in its working dtype, hidden states of all rows at one layer (d_model
+values a token), at most ``MOST_KEYS`` keys a layer and kind, ``most_directions`` × d_ff and the dense change per edited
+layer, and the few d_ff × d_ff matrices of one layer at a time. Time: in a round of at most twelve facts steps grow with
+the square root of their number, each over a fixed number of rows; rounds, and so the whole, grow linearly.
 """
 
 import gc
