@@ -4,11 +4,11 @@ import itertools
 import statistics
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import psutil
 from serving_tools import Client, Row, Setting, Timing, homeedit_server, percentile, question
@@ -16,6 +16,10 @@ from serving_tools import Client, Row, Setting, Timing, homeedit_server, percent
 SHORT = 24
 """Tokens of an answer while several ask: enough to be a stream, few enough for a thousand of them."""
 WAIT_MS, FAIR, TAGS_MS, GROWTH = 250.0, 1.3, 50.0, 0.02
+NEAREST = 16
+"""Answers without a swap, by which is told what the work of another takes at that time: two rounds of all clients."""
+SETTLES = 1.0
+"""Seconds after a swap in which the old model is freed, and the new one's file comes into memory."""
 
 
 class Crowd:
@@ -59,10 +63,27 @@ class Crowd:
         client.close()
 
 
-def ahead_of(timings: Sequence[Timing]) -> dict[Timing, int]:
-    """For each answer, how many others ended between its sending and its first token."""
-    ends = sorted(timing.last for timing in timings)
-    return {each: sum(each.sent < end < each.first for end in ends) for each in timings}
+def usual_waits(timings: Sequence[Timing], undisturbed: Sequence[Timing]) -> dict[Timing, float]:
+    """For each answer the seconds that the work done between its sending and its first token usually takes: the
+    prompts read (its own among them) and the tokens said to others, at what they take in the undisturbed answers
+    nearest in time. (Nearest, because the machine's own speed wanders by a tenth and more within a minute.)"""
+    ordered = sorted(timings, key=lambda timing: timing.first)
+    prompt = {after: max(0.0, after.first - before.last) for before, after in pairwise(ordered)}
+    calm = sorted(undisturbed, key=lambda timing: timing.first)
+    usual = {}
+    for each in timings:
+        near = sorted(calm, key=lambda timing: abs(timing.first - each.first))[:NEAREST]
+        reading = statistics.median(prompt.get(timing, 0.0) for timing in near)
+        speaking = statistics.median((timing.last - timing.first) / timing.tokens for timing in near)
+        prompts = 1 + sum(each.sent < other.first < each.first for other in timings)
+        usual[each] = prompts * reading + speaking * sum(_said(other, each) for other in timings)
+    return usual
+
+
+def _said(other: Timing, each: Timing) -> float:
+    """The tokens of an answer that fall into another's wait; they are taken as evenly spread over its time."""
+    spoken = min(each.first, other.last) - max(each.sent, other.first)
+    return other.tokens * max(0.0, spoken) / (other.last - other.first) if other.tokens > 1 else 0.0
 
 
 def settled(timings: Sequence[Timing], clients: int) -> list[Timing]:
@@ -178,27 +199,22 @@ def swap(setting: Setting) -> Iterator[Row]:
     yield Row(f"failures of {len(crowd.done)} requests, {len(swapping.swaps)} swaps", str(failures), "0", not failures)
     for words in crowd.failures[:3]:
         yield Row("a failure", words[:100])
-    yield from swap_rows(settled(crowd.done, setting.clients), swapping.swaps)
+    yield from swap_rows(crowd.done, setting.clients, swapping.swaps)
 
 
-def swap_rows(found: Sequence[Timing], swaps: Sequence[Swap]) -> Iterator[Row]:
-    """The extra wait: the time to the first token of a request that waited while a swap was under way, less the
-    median of those that did not and had as many answers before them."""
-    touched = {each for each in found if any(each.sent < one.live and one.asked < each.first for one in swaps)}
-    ahead = ahead_of(found)
-    usual: dict[int, list[float]] = defaultdict(list)
-    for each in found:
-        if each not in touched:
-            usual[ahead[each]].append(each.to_first)
-
-    def extra(timings: Iterable[Timing]) -> list[float]:
-        known = [each for each in timings if ahead[each] in usual]
-        return [1000 * (each.to_first - statistics.median(usual[ahead[each]])) for each in known]
-
-    more, noise = extra(touched), extra(set(found) - touched)
-    if not more or not noise:
+def swap_rows(done: Sequence[Timing], clients: int, swaps: Sequence[Swap]) -> Iterator[Row]:
+    """The extra wait: the time to the first token of a request that waited while a swap was under way, or within a
+    second of its end, less what the same work takes without one. The same of requests that met no swap says how well
+    that can be told."""
+    found = settled(done, clients)
+    met = {each for each in found if any(each.sent < one.live + SETTLES and one.asked < each.last for one in swaps)}
+    waited = [each for each in met if any(one.asked < each.first for one in swaps)]
+    calm = [each for each in found if each not in met]
+    if not waited or len(calm) < NEAREST:
         yield Row("extra wait because of a swap", "too few requests to tell", f"<= {WAIT_MS:.0f} ms", False)
         return
+    usual = usual_waits(done, calm)
+    more, noise = ([1000 * (each.to_first - usual[each]) for each in group] for group in (waited, calm))
     words = (
         f"worst {max(more):.0f} ms (p95 {percentile(more, 0.95):.0f}, median {statistics.median(more):.0f}, "
         f"{len(more)} requests; {len(noise)} others: worst {max(noise):.0f}, p95 {percentile(noise, 0.95):.0f})"
