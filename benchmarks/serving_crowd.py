@@ -4,7 +4,7 @@ import itertools
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ SHORT = 24
 """Tokens of an answer while several ask: enough to be a stream, few enough for a thousand of them."""
 WAIT_MS, FAIR, TAGS_MS, GROWTH = 250.0, 1.3, 50.0, 0.02
 NEAREST = 16
-"""Answers without a swap, by which is told what the work of another takes at that time: two rounds of all clients."""
+"""Answers without a swap by which is told what the work of others takes at that time."""
 SETTLES = 1.0
 """Seconds after a swap in which the old model is freed, and the new one's file comes into memory."""
 
@@ -63,27 +63,29 @@ class Crowd:
         client.close()
 
 
-def usual_waits(timings: Sequence[Timing], undisturbed: Sequence[Timing]) -> dict[Timing, float]:
-    """For each answer the seconds that the work done between its sending and its first token usually takes: the
-    prompts read (its own among them) and the tokens said to others, at what they take in the undisturbed answers
-    nearest in time. (Nearest, because the machine's own speed wanders by a tenth and more within a minute.)"""
-    ordered = sorted(timings, key=lambda timing: timing.first)
-    prompt = {after: max(0.0, after.first - before.last) for before, after in pairwise(ordered)}
-    calm = sorted(undisturbed, key=lambda timing: timing.first)
-    usual = {}
-    for each in timings:
-        near = sorted(calm, key=lambda timing: abs(timing.first - each.first))[:NEAREST]
-        reading = statistics.median(prompt.get(timing, 0.0) for timing in near)
-        speaking = statistics.median((timing.last - timing.first) / timing.tokens for timing in near)
-        prompts = 1 + sum(each.sent < other.first < each.first for other in timings)
-        usual[each] = prompts * reading + speaking * sum(_said(other, each) for other in timings)
-    return usual
+@dataclass(frozen=True)
+class Turn:
+    """The time from the end of the answer before to the end of this one: the model is never idle. ``calm``: met no
+    swap."""
+
+    answer: Timing
+    reading: float
+    calm: bool
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole turn."""
+        return self.reading + self.answer.last - self.answer.first
 
 
-def _said(other: Timing, each: Timing) -> float:
-    """The tokens of an answer that fall into another's wait; they are taken as evenly spread over its time."""
-    spoken = min(each.first, other.last) - max(each.sent, other.first)
-    return other.tokens * max(0.0, spoken) / (other.last - other.first) if other.tokens > 1 else 0.0
+def lost_in(turns: Sequence[Turn], calm: Sequence[Turn]) -> float:
+    """Milliseconds that turns took longer than the calm ones nearest in time do for the same work, prompts and tokens.
+    (Nearest, because the machine's own speed wanders by a tenth and more within a minute.)"""
+    middle = turns[len(turns) // 2].answer.first
+    near = sorted(calm, key=lambda turn: abs(turn.answer.first - middle))[:NEAREST]
+    reading = statistics.median(turn.reading for turn in near)
+    token = statistics.median((turn.seconds - turn.reading) / turn.answer.tokens for turn in near)
+    return 1000 * sum(turn.seconds - reading - token * turn.answer.tokens for turn in turns)
 
 
 def settled(timings: Sequence[Timing], clients: int) -> list[Timing]:
@@ -203,26 +205,34 @@ def swap(setting: Setting) -> Iterator[Row]:
 
 
 def swap_rows(done: Sequence[Timing], clients: int, swaps: Sequence[Swap]) -> Iterator[Row]:
-    """The extra wait: the time to the first token of a request that waited while a swap was under way, or within a
-    second of its end, less what the same work takes without one. The same of requests that met no swap says how well
-    that can be told."""
-    found = settled(done, clients)
-    met = {each for each in found if any(each.sent < one.live + SETTLES and one.asked < each.last for one in swaps)}
-    waited = [each for each in met if any(one.asked < each.first for one in swaps)]
-    calm = [each for each in found if each not in met]
-    if not waited or len(calm) < NEAREST:
+    """What swaps cost those who wait. Answers are given one after the other, so a request waits longer by the time
+    that is lost in the turns before its own, and by all of it at most. As much is taken together of turns without a
+    swap, to show how well that can be told."""
+    ordered = sorted(done, key=lambda timing: timing.first)
+    turns = [
+        Turn(after, max(0.0, after.first - before.last), not any(_met(after, one) for one in swaps))
+        for before, after in pairwise(ordered)
+    ][clients:-clients]
+    during = [[turn for turn in turns if _met(turn.answer, one)] for one in swaps]
+    calm = [turn for turn in turns if turn.calm]
+    if not all(during) or len(calm) < NEAREST:
         yield Row("extra wait because of a swap", "too few requests to tell", f"<= {WAIT_MS:.0f} ms", False)
         return
-    usual = usual_waits(done, calm)
-    more, noise = ([1000 * (each.to_first - usual[each]) for each in group] for group in (waited, calm))
+    lost = [lost_in(chosen, calm) for chosen in during]
+    size = round(statistics.mean(map(len, during)))
+    noise = [lost_in(calm[at : at + size], calm) for at in range(0, len(calm) - size + 1, size)]
     words = (
-        f"worst {max(more):.0f} ms (p95 {percentile(more, 0.95):.0f}, median {statistics.median(more):.0f}, "
-        f"{len(more)} requests; {len(noise)} others: worst {max(noise):.0f}, p95 {percentile(noise, 0.95):.0f})"
+        f"worst {max(lost):.0f} ms, median {statistics.median(lost):.0f} ({size} answers each; without a swap: "
+        f"worst {max(noise):.0f}, median {statistics.median(noise):.0f}, least {min(noise):.0f})"
     )
-    yield Row("extra wait because of a swap", words, f"<= {WAIT_MS:.0f} ms", max(more) <= WAIT_MS)
+    yield Row("extra wait because of a swap", words, f"<= {WAIT_MS:.0f} ms", max(lost) <= WAIT_MS)
     took = [one.live - one.asked for one in swaps]
     words = f"median {statistics.median(took):.2f} s, worst {max(took):.2f} s"
     yield Row("from `active` to live, while all ask", words)
+
+
+def _met(answer: Timing, one: Swap) -> bool:
+    return one.asked < answer.last and answer.first < one.live + SETTLES
 
 
 def memory(setting: Setting) -> Iterator[Row]:

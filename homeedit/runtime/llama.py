@@ -15,6 +15,7 @@ from homeedit.runtime.choosing import Chooser, Guide, grammar_of
 from homeedit.runtime.grammar import TokenFilter
 from homeedit.runtime.loaded import ALL_LAYERS, Check, FloatArray, LoadedModel, ModelMetadata, go_on
 from homeedit.runtime.sampling import GREEDY, Sampled, Sampling
+from homeedit.runtime.vocabulary import Vocabulary
 
 __all__ = ["ModelMetadata", "Runtime", "log_softmax", "silence_llama_log"]
 
@@ -36,8 +37,6 @@ class Runtime(LoadedModel):
     What an answer is depends on its prompt alone, not on what was asked before, to the last bit: prompts are
     evaluated in pieces, only whole pieces are kept between questions, and a change of adapter drops them.
 
-    ``specials``, if they are known from another file with the same vocabulary, need not be looked up once more.
-
     Raises:
         HomeEditError: the file is missing, truncated, not loadable or has no chat template; or the adapter
             does not fit.
@@ -51,11 +50,12 @@ class Runtime(LoadedModel):
         context: int = 2048,
         gpu_layers: int = ALL_LAYERS,
         adapter: Path | None = None,
-        specials: Mapping[str, int] | None = None,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
-        super().__init__(gguf, threads=threads, context=context, gpu_layers=gpu_layers, adapter=adapter)
+        super().__init__(
+            gguf, threads=threads, context=context, gpu_layers=gpu_layers, adapter=adapter, vocabulary=vocabulary
+        )
         try:
-            self.specials: Mapping[str, int] = self._special_tokens() if specials is None else specials
             self._format = self._chat_format()
         except BaseException:
             self.close()
@@ -109,7 +109,7 @@ class Runtime(LoadedModel):
     def continuation(self, text: str) -> list[list[int]]:
         """Token ids of a text to continue as it is, in pieces for ``stream``: with the beginning-of-text token if the
         model uses one; what spells a special token stays text."""
-        return [[*self._start(), *self.tokens(text)]]
+        return [[*self.vocabulary.start(), *self.tokens(text)]]
 
     def warm(self) -> None:
         """Read one token for nobody, so that the first client need not wait for the file to be read.
@@ -119,14 +119,14 @@ class Runtime(LoadedModel):
         together have more threads than there are cores, all of them wait by sleeping, which makes each answer take
         four times as long (measured: 147 tokens a second, 39 with a second team).
         """
-        llama = self._llama
         self._forget()
-        llama.llama_set_n_threads(self._context, 1, 1)
+        threads = self._threads
+        self.use_threads(1)
         try:
             self._decode([0], 0, wanted=1)
         finally:
             self._forget()
-            llama.llama_set_n_threads(self._context, self._threads, self._threads)
+            self.use_threads(threads)
 
     def generate_tokens(self, prompt_tokens: Sequence[int], max_tokens: int) -> list[int]:
         """The greedy continuation of a prompt: token ids without the one that ends the turn.
@@ -170,7 +170,9 @@ class Runtime(LoadedModel):
         prompt = [token for piece in pieces for token in piece]
         begin = len(prompt)
         self._check_length(begin + 1)
-        with Chooser(self._llama, self._size, sampling, prompt=prompt, guide=self._guide(sampling)) as chooser:
+        with Chooser(
+            self._llama, self.vocabulary.size, sampling, prompt=prompt, guide=self._guide(sampling)
+        ) as chooser:
             logits = self._evaluate(pieces, 1, check)[-1]
             end = begin + min(max_tokens, self.context - begin)
             for position in range(begin, end):
@@ -210,7 +212,7 @@ class Runtime(LoadedModel):
             HomeEditError: the text has fewer than two tokens, or the window does not fit into the context.
         """
         self._check_length(window)
-        tokens, start = self.tokens(text), self._start()
+        tokens, start = self.tokens(text), self.vocabulary.start()
         step = max(1, window - len(start))
         total, count = 0.0, 0
         for at in range(0, len(tokens), step):
@@ -225,12 +227,6 @@ class Runtime(LoadedModel):
         if count == 0:
             raise HomeEditError("The text is too short to measure perplexity on (it needs two tokens).")
         return float(np.exp(total / count))
-
-    def _start(self) -> list[int]:
-        """The beginning-of-text token, if the model uses one."""
-        if not self._llama.llama_vocab_get_add_bos(self._vocabulary):
-            return []
-        return [int(self._llama.llama_vocab_bos(self._vocabulary))]
 
     def _pieces(self, tokens: Sequence[int], wanted: int) -> list[Sequence[int]]:
         """``tokens`` as a chat turn's pieces, if they are one and all wanted positions lie behind the first."""
@@ -247,10 +243,9 @@ class Runtime(LoadedModel):
     @cached_property
     def _token_filter(self) -> TokenFilter:
         """Takes a moment (every token's text is looked up), so it is made when a grammar is first asked for."""
-        return TokenFilter(self._size, self.token_bytes, self.is_end)
+        return TokenFilter(self.vocabulary.size, self.token_bytes, self.is_end)
 
     def _chat_format(self) -> ChatFormat:
-        llama, vocabulary = self._llama, self._vocabulary
         template = self._template_text()
         if not template:
             raise HomeEditError(
@@ -259,17 +254,11 @@ class Runtime(LoadedModel):
             )
         return ChatFormat(
             template,
-            bos=self._special_text(llama.llama_vocab_bos(vocabulary)),
-            eos=self._special_text(llama.llama_vocab_eos(vocabulary)),
+            bos=self.vocabulary.begin_text,
+            eos=self.vocabulary.end_text,
             tokenize=self.tokens,
-            specials=self.specials,
+            specials=self.vocabulary.specials,
         )
-
-    def _special_tokens(self) -> dict[str, int]:
-        """The text of each special token, and its id."""
-        llama, vocabulary = self._llama, self._vocabulary
-        control = [token for token in range(self._size) if llama.llama_vocab_is_control(vocabulary, token)]
-        return {self._special_text(token): token for token in control}
 
 
 def _sampled(token: int, logits: FloatArray, count: int) -> Sampled:

@@ -1,11 +1,12 @@
-"""A GGUF in llama.cpp: its vocabulary, its cache and its logits.
+"""A GGUF in llama.cpp: its cache and its logits.
 
 The low-level interface is used, because ``llama_cpp.Llama`` keeps a guess about what its cache holds and
 swaps adapters only by reloading.
 """
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +15,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from homeedit.base.gguf_file import read_gguf
 from homeedit.base.llama_log import llama_library
 from homeedit.errors import HomeEditError
+from homeedit.runtime.model_file import architecture_of, load_model_file
+from homeedit.runtime.vocabulary import Vocabulary
 
 FloatArray = NDArray[np.float32]
 
@@ -26,8 +28,8 @@ Check = Callable[[], None]
 _BATCH = 512
 """Tokens evaluated at once; also the most whose logits are held at once (times 4 bytes times vocabulary)."""
 
-_LONGEST = 8192
-"""Characters that llama.cpp is given to tokenize at once."""
+_MOMENT = 0.002
+"""Seconds between two looks at whether a batch is done, which takes 5 milliseconds or more."""
 
 _GUESSED = 1024
 """Added to a file type that llama.cpp inferred from the tensors."""
@@ -58,6 +60,7 @@ class LoadedModel:
     """A GGUF loaded in llama.cpp. Not for use by several threads at once; close it, or use ``with``.
 
     ``gpu_layers`` of its layers answer from a GPU, if llama.cpp was built for one; else the number has no meaning.
+    ``vocabulary``: the file's own, if it is loaded already, which saves most of the time.
 
     Memory: the file (mapped), the cache of ``context`` tokens, and logits of up to 512 positions.
 
@@ -73,6 +76,7 @@ class LoadedModel:
         context: int = 2048,
         gpu_layers: int = ALL_LAYERS,
         adapter: Path | None = None,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         self._llama = llama_library()
         self._model: Any = None
@@ -83,11 +87,14 @@ class LoadedModel:
         self._cached: list[tuple[int, ...]] = []
         """The pieces that the cache holds whole, from its beginning on; what is behind them is of no use."""
         self._reused = 0
-        self._threads = max(1, threads)
+        self._threads = self._used = max(1, threads)
+        """How many threads shall evaluate a batch; how many llama.cpp was told to use."""
+        self._under_way: object = None
+        """The batch that is evaluated just now."""
         self.gguf = gguf
         self.context = context
         try:
-            self._load(self._threads, gpu_layers)
+            self._load(self._threads, gpu_layers, vocabulary)
             if adapter is not None:
                 self.use_adapter(adapter)
         except BaseException:
@@ -116,71 +123,30 @@ class LoadedModel:
             self._model = self._adapter = None
 
     def tokens(self, text: str, *, special: bool = False) -> list[int]:
-        """Token ids of a text, nothing added; ``special``: the texts of special tokens are those tokens."""
-        return [token for part in self._parts(text) for token in self._tokens_of(part, special)]
-
-    def _parts(self, text: str) -> Iterator[str]:
-        """``text`` in parts that llama.cpp can split: where it does so by regular expressions (BPE), some ten thousand
-        letters without a space use up its stack, which ends the process. Cut before a space, where words end anyhow."""
-        if self._llama.llama_vocab_type(self._vocabulary) != self._llama.LLAMA_VOCAB_TYPE_BPE:
-            yield text
-            return
-        at = 0
-        while len(text) - at > _LONGEST:
-            space = text.rfind(" ", at + 1, at + _LONGEST)
-            end = space if space > 0 else at + _LONGEST
-            yield text[at:end]
-            at = end
-        yield text[at:]
-
-    def _tokens_of(self, text: str, special: bool) -> list[int]:
-        data = text.encode("utf-8", errors="replace")
-        buffer = (self._llama.llama_token * (len(data) + 8))()
-        count = self._llama.llama_tokenize(self._vocabulary, data, len(data), buffer, len(buffer), False, special)
-        if count < 0:
-            raise HomeEditError("llama.cpp could not split the text into tokens.")
-        return list(buffer[:count])
+        """See ``Vocabulary.tokens``."""
+        return self.vocabulary.tokens(text, special=special)
 
     def text(self, tokens: Sequence[int]) -> str:
-        """The text of token ids, special tokens left out, without white space at its ends."""
-        if not tokens:
-            return ""
-        ids = (self._llama.llama_token * len(tokens))(*tokens)
-        size = 64 * len(tokens)
-        for _ in range(2):
-            buffer = ctypes.create_string_buffer(size)
-            count = self._llama.llama_detokenize(self._vocabulary, ids, len(tokens), buffer, size, False, False)
-            if count >= 0:
-                return buffer.raw[:count].decode("utf-8", errors="replace").strip()
-            size = -count
-        raise HomeEditError("llama.cpp could not turn tokens into text.")
+        """See ``Vocabulary.text``."""
+        return self.vocabulary.text(tokens)
 
     def token_bytes(self, token: int) -> bytes:
-        """The bytes of a token's text; those of a special token are none."""
-        size = 64
-        for _ in range(2):
-            buffer = ctypes.create_string_buffer(size)
-            count = int(self._llama.llama_token_to_piece(self._vocabulary, token, buffer, size, 0, False))
-            if count >= 0:
-                return buffer.raw[:count]
-            size = -count
-        raise HomeEditError("llama.cpp could not turn a token into text.")
+        """See ``Vocabulary.token_bytes``."""
+        return self.vocabulary.token_bytes(token)
 
     def is_end(self, token: int) -> bool:
-        """Whether the token ends an answer."""
-        return bool(self._llama.llama_vocab_is_eog(self._vocabulary, token))
+        """See ``Vocabulary.is_end``."""
+        return self.vocabulary.is_end(token)
 
     @property
     def metadata(self) -> ModelMetadata:
         """What the file says of itself."""
         llama = self._llama
-        buffer = ctypes.create_string_buffer(256)
-        found = llama.llama_model_meta_val_str(self._model, b"general.architecture", buffer, len(buffer))
         kind = int(llama.llama_model_ftype(self._model)) & ~_GUESSED
         names = (name for name, value in vars(llama).items() if name.startswith("LLAMA_FTYPE_") and value == kind)
         quantization = next(names, "").removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_")
         return ModelMetadata(
-            architecture=buffer.value.decode("utf-8", errors="replace") if found > 0 else "",
+            architecture=architecture_of(self._model),
             parameters=int(llama.llama_model_n_params(self._model)),
             quantization=quantization,
             context=self.context,
@@ -238,20 +204,13 @@ class LoadedModel:
             raise HomeEditError("llama.cpp refused the adapter.")
         self._forget()
 
-    def _load(self, threads: int, gpu_layers: int) -> None:
+    def _load(self, threads: int, gpu_layers: int, vocabulary: Vocabulary | None) -> None:
         llama = self._llama
-        if not self.gguf.is_file():
-            raise HomeEditError(f"The model file {self.gguf} is not there.")
         wanted = llama.llama_model_default_params()
         wanted.n_gpu_layers = gpu_layers if llama.llama_supports_gpu_offload() else 0
-        self._model = llama.llama_model_load_from_file(str(self.gguf).encode(), wanted)
-        if not self._model:
-            self._model = None
-            read_gguf(self.gguf)  # says what is wrong, if the header tells
-            raise HomeEditError(
-                f"llama.cpp cannot load the model file {self.gguf}.",
-                "It is damaged, or too large for the memory that is free.",
-            )
+        if vocabulary is not None:
+            wanted.kv_overrides = vocabulary.overrides()
+        self._model = load_model_file(self.gguf, wanted)
         parameters = llama.llama_context_default_params()
         parameters.n_ctx = self.context
         parameters.n_batch = parameters.n_ubatch = min(_BATCH, self.context)
@@ -263,8 +222,7 @@ class LoadedModel:
                 f"llama.cpp cannot make a context of {self.context} tokens for {self.gguf.name}.",
                 "Too little memory is free: set a smaller context in homeedit.toml.",
             )
-        self._vocabulary = llama.llama_model_get_vocab(self._model)
-        self._size = int(llama.llama_vocab_n_tokens(self._vocabulary))
+        self.vocabulary = vocabulary or Vocabulary(self._model)
         self._batch = llama.llama_batch_init(int(parameters.n_batch), 0, 1)
         self._batch_size = int(parameters.n_batch)
 
@@ -278,16 +236,20 @@ class LoadedModel:
                 f"The chat template in {self.gguf.name} is broken: it is not UTF-8.", "Use another file of the model."
             ) from error
 
-    def _special_text(self, token: int) -> str:
-        """The text of a special token as templates write it; empty for no token (-1)."""
-        return "" if token < 0 else self._llama.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace")
-
     def _check_length(self, count: int) -> None:
         if count > self.context:
             raise HomeEditError(
                 f"The text has {count} tokens; the model's context holds {self.context}.",
                 "Ask something shorter, or set a larger context in homeedit.toml.",
             )
+
+    def use_threads(self, threads: int) -> None:
+        """Evaluate with so many threads from now on. Any thread may say so; it returns when no batch is evaluated with
+        another number any more."""
+        self._threads = max(1, threads)
+        under_way = self._under_way
+        while under_way is not None and self._under_way is under_way:
+            time.sleep(_MOMENT)
 
     def _forget(self) -> None:
         """Drop everything that is cached."""
@@ -340,11 +302,22 @@ class LoadedModel:
                 batch.seq_id[index][0] = 0
                 batch.logits[index] = asked
                 outputs += asked
-            failed = self._llama.llama_decode(self._context, batch)
+            failed = self._decode_batch(batch)
             if failed:
                 self._forget()
                 raise HomeEditError(f"llama.cpp could not evaluate the text (code {failed}).")
             if outputs:
                 pointer = self._llama.llama_get_logits(self._context)
-                found.append(np.ctypeslib.as_array(pointer, shape=(outputs, self._size)).copy())
-        return np.concatenate(found) if found else np.empty((0, self._size), np.float32)
+                found.append(np.ctypeslib.as_array(pointer, shape=(outputs, self.vocabulary.size)).copy())
+        return np.concatenate(found) if found else np.empty((0, self.vocabulary.size), np.float32)
+
+    def _decode_batch(self, batch: Any) -> int:
+        self._under_way = object()
+        try:
+            threads = self._threads
+            if threads != self._used:
+                self._llama.llama_set_n_threads(self._context, threads, threads)
+                self._used = threads
+            return int(self._llama.llama_decode(self._context, batch))
+        finally:
+            self._under_way = None

@@ -121,7 +121,7 @@ def test_perplexity_is_that_of_the_likelihoods(runtime: Runtime) -> None:
 def test_long_texts_are_tokenized_as_in_one_go(runtime: Runtime) -> None:
     text = "The spare key hangs behind the blue door, 4711 times.\n\nOma's cat is called Mäxchen 😀 " * 400
     assert len(text) > 30_000
-    assert runtime.tokens(text) == runtime._tokens_of(text, special=False)
+    assert runtime.tokens(text) == runtime.vocabulary._tokens_of(text, special=False)
     whole = runtime.tokens("a" * 20_000)
     assert b"".join(map(runtime.token_bytes, whole)) == b"a" * 20_000
 

@@ -278,19 +278,27 @@ def test_warming_and_metadata(runtime: Runtime) -> None:
     assert found.parameters > 100_000 and found.quantization and "im_start" in found.template
 
 
-def test_special_tokens_that_are_known_are_not_looked_up_again(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert runtime.specials["<|im_end|>"] == 2
-    looked_up: list[int] = []
-    ask = runtime._llama.llama_vocab_is_control
-    monkeypatch.setattr(
-        runtime._llama, "llama_vocab_is_control", lambda *given: looked_up.append(given[1]) or ask(*given)
-    )
-    with Runtime(runtime.gguf, threads=1, specials=runtime.specials) as other:
-        assert looked_up == [] and other.conversation(TURNS) == runtime.conversation(TURNS)
-    with Runtime(runtime.gguf, threads=1) as other:
-        assert looked_up and other.specials == runtime.specials
+def test_a_model_that_borrows_a_vocabulary_answers_as_with_its_own(runtime: Runtime) -> None:
+    vocabulary = Vocabulary.of_file(runtime.gguf)
+    with Runtime(runtime.gguf, threads=1, vocabulary=vocabulary) as other:
+        assert runtime._llama.llama_vocab_type(runtime._llama.llama_model_get_vocab(other._model)) == 0, "none loaded"
+        assert other.vocabulary is vocabulary and vocabulary.specials == runtime.vocabulary.specials
+        assert other.conversation(TURNS) == runtime.conversation(TURNS)
+        assert said(other) == said(runtime)
+        assert other.metadata == runtime.metadata
+    assert vocabulary.tokens("the pot") == runtime.tokens("the pot"), "it outlives the models that borrow it"
+
+
+def test_a_file_with_another_number_of_tokens_cannot_borrow_a_vocabulary(runtime: Runtime) -> None:
+    vocabulary = Vocabulary.of_file(runtime.gguf)
+    vocabulary.size -= 1
+    with pytest.raises(HomeEditError, match="cannot load the model file"):
+        Runtime(runtime.gguf, threads=1, vocabulary=vocabulary)
+
+
+def test_a_vocabulary_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(HomeEditError, match="is not there"):
+        Vocabulary.of_file(tmp_path / "none.gguf")
 
 
 def test_memory_does_not_grow_with_samplers(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,17 +8,20 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from homeedit.base.store import BaseModel
 from homeedit.errors import HomeEditError
 from homeedit.household.serving.requests import BASE, SERVED, ServedModel
 from homeedit.household.serving.sources import Source, base_source
 from homeedit.household.workspace import disk_errors_in_words
 from homeedit.runtime.llama import ModelMetadata, Runtime
+from homeedit.runtime.vocabulary import Vocabulary
 
 _MARGIN = 192 * 2**20
 """Bytes that must stay free beside a second model: its buffers for one batch, and room for everything else."""
@@ -29,18 +32,33 @@ _CONTAINER = Path("/sys/fs/cgroup")
 _log = logging.getLogger("homeedit.serving")
 
 
+class SharedVocabulary:
+    """The vocabulary of a base and all its builds, loaded with the first of them: a build is its base's file with
+    some tensors exchanged, and what a load takes is taken from those who are answered meanwhile."""
+
+    def __init__(self, base: BaseModel | None = None) -> None:
+        self.base = base
+        self._loading = threading.Lock()
+        self._loaded: Vocabulary | None = None
+
+    def of(self, gguf: Path) -> Vocabulary:
+        """The vocabulary, read from this file if it was not yet; raises HomeEditError when that is damaged."""
+        with self._loading:
+            self._loaded = self._loaded or Vocabulary.of_file(gguf)
+            return self._loaded
+
+
 class SharedModel:
     """A GGUF that several voices may use: in memory from its first use until ``close``, with an adapter or without.
 
     It can be loaded by one thread while another waits for it. When it was closed, the next use loads it again.
-    ``specials`` are its vocabulary's special tokens, if they are known.
     """
 
     def __init__(
-        self, source: Source, threads: int, context: int, gpu_layers: int, specials: Mapping[str, int] | None
+        self, source: Source, threads: int, context: int, gpu_layers: int, vocabulary: SharedVocabulary
     ) -> None:
         self.key = (source.gguf, source.changed)
-        self._threads, self._context, self._gpu_layers, self._specials = threads, context, gpu_layers, specials
+        self._threads, self._context, self._gpu_layers, self._vocabulary = threads, context, gpu_layers, vocabulary
         self._loading = threading.Lock()
         self._runtime: Runtime | None = None
         self._adapter: Path | None = None
@@ -60,7 +78,7 @@ class SharedModel:
                     threads=self._threads,
                     context=self._context,
                     gpu_layers=self._gpu_layers,
-                    specials=self._specials,
+                    vocabulary=self._vocabulary.of(gguf),
                 )
                 try:
                     runtime.warm()
@@ -69,6 +87,19 @@ class SharedModel:
                     raise
                 self._runtime = runtime
             return self._runtime
+
+    @contextmanager
+    def on_fewer_cores(self) -> Iterator[None]:
+        """Meanwhile it answers with one thread less, if it is in memory and has several."""
+        runtime = self._runtime
+        if runtime is None:
+            yield
+            return
+        runtime.use_threads(self._threads - 1)
+        try:
+            yield
+        finally:
+            runtime.use_threads(self._threads)
 
     def ready(self, adapter: Path | None) -> Runtime:
         """The model with this adapter on it, or without one: for the thread that asks it."""
@@ -119,7 +150,6 @@ class _Description:
     metadata: ModelMetadata
     tools: bool
     cache_bytes: int
-    specials: Mapping[str, int]
 
 
 class Models:
@@ -129,6 +159,7 @@ class Models:
         self._threads, self._context, self._gpu_layers = threads, context, gpu_layers
         self._folder = tempfile.TemporaryDirectory(prefix="homeedit-adapters-")
         self._adapters = 0
+        self._vocabulary = SharedVocabulary()
         self._voices: Voices | None = None
         self._base_was_asked = False
         self._described: _Description | None = None
@@ -171,6 +202,16 @@ class Models:
         needed = voices.served.source.bytes + cache + _MARGIN
         return _available() >= needed
 
+    def load_beside(self, voices: Voices) -> None:
+        """Load the served model of ``voices`` while others are answered, and leave it a core for that. (On two cores
+        two threads that compute and one that loads lose twice as much: those that compute wait for each other.)
+
+        Raises:
+            HomeEditError: its file is missing or damaged, or memory is short.
+        """
+        with self.voices.served.model.on_fewer_cores():
+            voices.served.model.load()
+
     def switch(self, voices: Voices) -> None:
         """Answer with these from now on. For the worker, between two answers; the served model should be loaded.
 
@@ -178,7 +219,7 @@ class Models:
             HomeEditError: its model or adapter cannot be used; everything is as it was.
         """
         runtime = voices.served.ready()
-        described = _Description(runtime.metadata, runtime.supports_tools, runtime.cache_bytes, runtime.specials)
+        described = _Description(runtime.metadata, runtime.supports_tools, runtime.cache_bytes)
         if self._voices is not None:
             self.swaps += 1
         self.since = time.time()
@@ -228,10 +269,9 @@ class Models:
         self._folder.cleanup()
 
     def _model(self, source: Source) -> SharedModel:
-        # A build has its base's vocabulary, and looking that through holds up those who are answered meanwhile.
-        same = self._voices is not None and self._voices.served.source.base == source.base
-        specials = self._described.specials if same and self._described else None
-        return SharedModel(source, self._threads, self._context, self._gpu_layers, specials)
+        if source.base != self._vocabulary.base:
+            self._vocabulary = SharedVocabulary(source.base)
+        return SharedModel(source, self._threads, self._context, self._gpu_layers, self._vocabulary)
 
     def _write_adapter(self, source: Source, delta: Path) -> Path | None:
         """The change of a build as an adapter; None when it changes nothing. Its name is new each time, because what

@@ -1,12 +1,9 @@
 """Notices that another build is to be served, and brings it to life without a request failing."""
 
 import logging
-import os
-import sys
 import threading
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 
 from homeedit.errors import HomeEditError
 from homeedit.household.serving.models import Models, Voices
@@ -30,7 +27,12 @@ Between = Callable[[Callable[[], None]], None]
 
 
 class Watcher:
-    """A thread that looks at the home and exchanges the models when the home says so."""
+    """A thread that looks at the home and exchanges the models when the home says so.
+
+    It is as important as those who answer: told to work only where nothing else wants a core, it takes a few seconds
+    for what costs a tenth of one, disturbs the answers more in all, and may be stopped while it holds what all threads
+    need to get memory (measured: one token after 2.5 seconds).
+    """
 
     def __init__(
         self, workspace: Callable[[], Workspace], models: Models, between: Between, *, live_lora: bool = False
@@ -86,7 +88,6 @@ class Watcher:
             self._thread.join()
 
     def _watch(self) -> None:
-        _wait_politely()
         while not self._stop.wait(LOOK_SECONDS):
             try:
                 self.look()
@@ -136,7 +137,7 @@ class Watcher:
 
     def _exchange(self, voices: Voices) -> None:
         if self._models.fits_beside(voices):
-            voices.served.model.load()
+            self._models.load_beside(voices)
             self._between(lambda: self._models.switch(voices))
             self.note = ""
         else:
@@ -146,11 +147,3 @@ class Watcher:
     def _refused(self, error: HomeEditError) -> str:
         why = without_home(error.message, self._home)
         return f"{why} Until that is mended, {self._models.voices.served.source.words} is served."
-
-
-def _wait_politely() -> None:
-    """Work only where nothing else wants a core (where a thread can be told so: Linux). What a load costs cannot be
-    saved, but taken in the moments between two tokens it is spread over many answers, and none waits long for it."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
