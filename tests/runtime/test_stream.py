@@ -1,6 +1,7 @@
 """Answers token by token: sampling, grammars, log-probabilities, and a cache that changes nothing."""
 
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from homeedit.errors import USAGE, HomeEditError
 from homeedit.runtime.llama import Runtime
 from homeedit.runtime.sampling import GREEDY, Sampled, Sampling
 from homeedit.runtime.text_stream import TextStream
+from homeedit.runtime.vocabulary import Vocabulary
 from tests.support.tiny import make_tiny_adapter
 
 QUESTION = "Where is the spare key?"
@@ -276,6 +278,37 @@ def test_warming_and_metadata(runtime: Runtime) -> None:
     found = runtime.metadata
     assert (found.architecture, found.context) == ("llama", 2048)
     assert found.parameters > 100_000 and found.quantization and "im_start" in found.template
+
+
+def test_another_thread_says_how_many_threads_evaluate(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    llama = runtime._llama
+    decode, tell = llama.llama_decode, llama.llama_set_n_threads
+    monkeypatch.setattr(llama, "llama_set_n_threads", lambda *given: told.append(given[1:]) or tell(*given))
+    alone = said(runtime)
+    assert told == []
+    began, go_on, is_set = threading.Event(), threading.Event(), threading.Event()
+
+    def held(*given: Any) -> int:
+        began.set()
+        assert go_on.wait(10)
+        return int(decode(*given))
+
+    monkeypatch.setattr(llama, "llama_decode", held)
+    answers: list[list[int]] = []
+    asking = threading.Thread(target=lambda: answers.append(said(runtime)))
+    asking.start()
+    assert began.wait(10)
+    setting = threading.Thread(target=lambda: (runtime.use_threads(2), is_set.set()))
+    setting.start()
+    assert not is_set.wait(0.05), "a batch is evaluated with the old number still"
+    go_on.set()
+    asking.join(10)
+    assert is_set.wait(10)
+    setting.join(10)
+    assert answers == [alone] and told == [(2, 2)]
+    runtime.use_threads(1)
+    assert said(runtime) == alone and told == [(2, 2), (1, 1)]
 
 
 def test_a_model_that_borrows_a_vocabulary_answers_as_with_its_own(runtime: Runtime) -> None:
