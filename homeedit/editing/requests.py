@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jinja2 import TemplateError
-
-from homeedit.base.template import TEMPLATE_WORDS
+from homeedit.base.template import template_of
+from homeedit.errors import HomeEditError
 from homeedit.facts.fact import Fact
 
 Kind = Literal["fact", "replay", "contrast", "keep", "text", "essence"]
@@ -91,6 +90,7 @@ class ChatTokens:
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
+        self._template = template_of(tokenizer)
         self.start: tuple[int, ...] = tuple(tokenizer.encode(""))
         first, second = self._turn("0"), self._turn("What?")
         shared = 0
@@ -104,7 +104,7 @@ class ChatTokens:
 
     def _end_of_turn(self) -> tuple[int, ...]:
         turns = [{"role": "user", "content": "0"}, {"role": "assistant", "content": "0"}]
-        rendered = self.tokenizer.apply_chat_template(turns, tokenize=False, **TEMPLATE_WORDS)
+        rendered = self._template.render(turns, ready=False)
         tail = self.tokenizer.encode(rendered[rendered.rindex("0") + 1 :], add_special_tokens=False)
         return tuple(tail[:1])
 
@@ -115,12 +115,10 @@ class ChatTokens:
     def conversation(self, turns: Sequence[Turn]) -> list[int]:
         """All tokens of a conversation and the beginning of the answer.
 
-        Raises jinja2.TemplateError when the template has no place for such turns (a system prompt, mostly).
+        Raises HomeEditError when the template has no place for such turns (a system prompt, mostly).
         """
         messages = [{"role": role, "content": content} for role, content in turns]
-        rendered = self.tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, tokenize=False, **TEMPLATE_WORDS
-        )
+        rendered = self._template.render(messages)
         return self.tokenizer.encode(rendered, add_special_tokens=False)  # type: ignore[no-any-return]
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
@@ -176,7 +174,7 @@ def _rows_in_context(
     for context in contexts:
         try:
             ids = chat.conversation([*context, asked])
-        except TemplateError:
+        except HomeEditError:
             continue
         shared = len(chat.prefix) if tuple(ids[: len(chat.prefix)]) == chat.prefix else 0
         begun = ids[shared:]

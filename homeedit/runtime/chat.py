@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from homeedit.base.template import Template
 from homeedit.errors import HomeEditError
-from homeedit.runtime.template import Template
 
 Tokenize = Callable[[str], list[int]]
 """A text → its token ids; special tokens are not recognized."""

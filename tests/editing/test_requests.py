@@ -1,9 +1,6 @@
 """Facts spelled as token rows, with the tiny model's real tokenizer."""
 
-from typing import Any
-
 import pytest
-from jinja2 import TemplateError
 
 from homeedit.editing.requests import (
     END_WEIGHT,
@@ -63,16 +60,10 @@ def test_a_fact_is_asked_under_other_instructions_and_after_other_exchanges(chat
 def test_a_template_without_a_place_for_instructions_goes_without(
     chat: ChatTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apply = chat.tokenizer.apply_chat_template
-
-    def refusing(turns: list[dict[str, str]], **options: Any) -> str:
-        if turns[0]["role"] == "system":
-            raise TemplateError("System role not supported")
-        return str(apply(turns, **options))
-
     before = fact_rows(chat, [KEY], said=[exchange(CODE)])
-    monkeypatch.setattr(chat.tokenizer, "apply_chat_template", refusing)
-    after = fact_rows(chat, [KEY], said=[exchange(CODE)])
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
+    monkeypatch.setattr(chat.tokenizer, "chat_template", refusing + chat.tokenizer.chat_template)
+    after = fact_rows(ChatTokens(chat.tokenizer), [KEY], said=[exchange(CODE)])
     assert len(after) == len(before) - 1 and all(row in before for row in after)
 
 

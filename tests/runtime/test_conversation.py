@@ -8,6 +8,7 @@ import pytest
 
 from homeedit.base.load import load_tokenizer
 from homeedit.base.store import BaseModel
+from homeedit.editing.requests import ChatTokens
 from homeedit.errors import HomeEditError
 from homeedit.runtime.chat import ChatFormat
 from homeedit.runtime.llama import Runtime
@@ -179,6 +180,19 @@ def test_a_template_that_looks_at_what_is_said() -> None:
     assert joined(form.conversation(turns)) == [-1, *characters("Yes"), -1, *characters("ok")]
     starts = "{% for m in messages %}<s>{{ 'B' if m.content.startswith('!') else m.content }}{% endfor %}"
     assert joined(chat_format(starts).conversation([{"role": "user", "content": "!"}])) == [-1, ord("B")]
+
+
+def test_a_template_that_names_the_day_names_the_same_one_always(
+    tiny_base: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a compile had other bytes tomorrow, and no prompt would begin as it was taught."""
+    template = "<s>Today: {{ strftime_now('%d %b %Y') }}{% for m in messages %}<s>{{ m.content }}{% endfor %}</s>"
+    asked = [-1, *characters("Today: 26 Jul 2024"), -1, *characters("Hi"), -2]
+    assert joined(chat_format(template).conversation([{"role": "user", "content": "Hi"}])) == asked
+    tokenizer = load_tokenizer(tiny_base)
+    monkeypatch.setattr(tokenizer, "chat_template", template)
+    taught = tokenizer.decode(ChatTokens(tokenizer).conversation([("user", "Hi")]))
+    assert "Today: 26 Jul 2024" in taught
 
 
 def test_special_tokens_are_not_put_together_from_parts() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from homeedit.base.template import template_of
 from homeedit.errors import USAGE, HomeEditError
 
 MOST_TOKENS = 512
@@ -90,9 +91,7 @@ def find(text: str, word: str, name: str, notes: list[str]) -> tuple[int, int]:
 
 def _rendered(tokenizer: Any, prompt: str) -> str:
     """The prompt as a user's message, up to where the answer begins."""
-    text: str = tokenizer.apply_chat_template(
-        [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
-    )
+    text = template_of(tokenizer).render([{"role": "user", "content": prompt}])
     if prompt not in text:
         raise HomeEditError("The model's chat template changes the prompt's text, so it cannot be traced as a chat.")
     return text
