@@ -8,7 +8,8 @@ Tong, Ma and Chi 2021, arXiv 2005.08898, eq. 3). Both factors take the part of a
 and in the row space of B A, so that part counts twice; in the orthogonal projection it would count once.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -55,6 +56,11 @@ def _scaled(gram: Tensor, gradient: Tensor) -> Tensor:
     where = solving_device(gram.device)
     found: Tensor = torch.linalg.solve(damped.to(where), gradient.to(where)).to(gram.device)
     return found
+
+
+def copied(changes: Mapping[int, Change]) -> dict[int, Change]:
+    """Changes that stay as they are when these are moved on."""
+    return {layer: replace(change) for layer, change in changes.items()}
 
 
 def cut_to_rank(change: Change, rank: int) -> Change:

@@ -17,7 +17,7 @@ from torch import Tensor
 from homeedit.editing.batches import Prepared, RowKeys, batches_of, prepare, row_losses, stacked
 from homeedit.editing.devices import solving_device
 from homeedit.editing.job import Job
-from homeedit.editing.methods.descent import Change, Descent, cut_to_rank
+from homeedit.editing.methods.descent import Change, Descent, copied, cut_to_rank
 from homeedit.editing.model import EditableModel
 from homeedit.editing.preserved import Whitening, metric, whiten
 from homeedit.editing.recipes import Recipe
@@ -31,6 +31,10 @@ LEARNED_MEAN = 0.05
 """The mean excess of each kind of fact rows at which training ends early."""
 FADING = 5
 """Steps in which the rate still falls to zero then."""
+LOOK_FIRST = 4
+LOOK = 24
+"""Steps between two looks at the first questions, and at every fact row: what other rows' steps did to a row that none
+of them held is not known else, and the worst rows are not the worst."""
 MOST_TOKENS = 512
 """Padded tokens a forward and backward pass holds at once."""
 
@@ -111,6 +115,7 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
             changes = {layer: cut_to_rank(change, rank) for layer, change in changes.items()}
         _step(task, changes, descent, rate * recipe.schedule(step, steps, hold), progress)
         step += 1
+        _look(task, changes, step)
         if free < step < steps - FADING and _is_learned(task.facts):
             # Rows that no step looked at may have moved.
             refresh(task, changes)
@@ -118,16 +123,38 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
                 progress.advance(steps - FADING - step)
                 step = steps - FADING
     refresh(task, changes)
+    changes = _repeated(task, changes, descent, progress)
+    losses = [item.loss for item in task.facts]
+    return changes, {"loss": sum(losses) / len(losses), "worst": max(losses)}
+
+
+def _repeated(task: Task, changes: dict[int, Change], descent: Descent, progress: Progress) -> dict[int, Change]:
+    """A few more steps while some first question is not learned; the best of what was found, as what such steps mend
+    may cost another row. Leaves the rows' losses as they are there."""
+    recipe = task.recipe
+    best, worst = copied(changes), _worst_first(task.facts)
     for _ in range(recipe.most_repeats):
-        if _worst_first(task.facts) < RECALLED:
+        if worst < RECALLED:
             break
         progress.stage("repeating what is not learned", recipe.repeat_steps)
         for step in range(recipe.repeat_steps):
             fading = 0.5 * (1 + math.cos(math.pi * step / recipe.repeat_steps))
             _step(task, changes, descent, recipe.repeat_rate * fading, progress)
+            _look(task, changes, step + 1)
         refresh(task, changes)
-    losses = [item.loss for item in task.facts]
-    return changes, {"loss": sum(losses) / len(losses), "worst": max(losses)}
+        if (found := _worst_first(task.facts)) < worst:
+            best, worst = copied(changes), found
+    if worst < _worst_first(task.facts):
+        refresh(task, best)
+    return best
+
+
+def _look(task: Task, changes: dict[int, Change], step: int) -> None:
+    """Measure fact rows' losses again, if it is time to."""
+    if step % LOOK == 0:
+        refresh(task, changes)
+    elif step % LOOK_FIRST == 0:
+        refresh(task, changes, [item for item in task.facts if item.row.first and item.row.kind == "fact"])
 
 
 def _look_at_replays(task: Task, changes: dict[int, Change]) -> None:
@@ -250,14 +277,16 @@ def gradients(task: Task, changes: dict[int, Change], chosen: Sequence[tuple[Pre
     return found
 
 
-def refresh(task: Task, changes: dict[int, Change]) -> None:
-    """Measure every fact row's loss under the changes."""
+def refresh(task: Task, changes: dict[int, Change], rows: Sequence[Prepared] | None = None) -> None:
+    """Measure the loss of fact rows (all of them, if none are named) under the changes."""
+    measured = task.facts if rows is None else rows
     with torch.no_grad():
         found = {layer: changes[layer].whitened() @ w.right for layer, w in task.whitenings.items()}
         task.model.change({layer: change.to(task.model.dtype) for layer, change in found.items()})
-        for group in batches_of([item.row for item in task.facts], 4 * MOST_TOKENS):
-            rows = [task.facts[index] for index in group]
-            last = task.model.upper(stacked(rows), rows[0].row.prefixed)
-            for item, loss in zip(rows, row_losses(task.model, last, rows, task.recipe.floor).tolist(), strict=True):
+        for group in batches_of([item.row for item in measured], 4 * MOST_TOKENS):
+            chosen = [measured[index] for index in group]
+            last = task.model.upper(stacked(chosen), chosen[0].row.prefixed)
+            losses = row_losses(task.model, last, chosen, task.recipe.floor).tolist()
+            for item, loss in zip(chosen, losses, strict=True):
                 item.loss = loss
         task.model.change(None)
