@@ -341,6 +341,49 @@ def test_rounds_are_repeated_only_while_a_first_question_is_not_learned(raw: Lla
     assert progress.seen == ["learning"]
 
 
+def test_losses_are_looked_at_again_because_other_rows_steps_move_them(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = real_task(raw)
+    looks: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        joint,
+        "refresh",
+        lambda task, changes, rows=None: looks.append((step, len(task.facts if rows is None else rows))),
+    )
+    for step in range(1, joint.LOOK + 1):
+        joint._look(task, {}, step)
+    firsts = sum(item.row.first and item.row.kind == "fact" for item in task.facts)
+    assert 0 < firsts < len(task.facts)
+    often = range(joint.LOOK_FIRST, joint.LOOK, joint.LOOK_FIRST)
+    assert looks == [*((at, firsts) for at in often), (joint.LOOK, len(task.facts))]
+
+
+def test_repeats_that_cost_more_than_they_mend_are_not_kept(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = real_task(raw, replace(RECIPE, repeat_steps=1, most_repeats=3))
+    changes = {layer: Change(torch.zeros(32, 1), torch.ones(1, len(w.right))) for layer, w in task.whitenings.items()}
+    before = {layer: change.whitened() for layer, change in changes.items()}
+    refresh(task, changes)
+    start = joint._worst_first(task.facts)
+    # Three repeats, of which the first is the least bad: found by how far they have moved.
+    worst = iter([start, 0.5 * start, 0.9 * start, 2 * start, 2 * start])
+    monkeypatch.setattr(joint, "_worst_first", lambda facts: next(worst))
+
+    def moved(task: Task, changes: dict[int, Change], *_: object) -> None:
+        for change in changes.values():
+            change.left = change.left + 1
+
+    monkeypatch.setattr(joint, "_step", moved)
+    best = joint._repeated(task, changes, joint.Descent(1.0), Progress())
+    for layer, change in best.items():
+        assert torch.equal(change.whitened(), before[layer] + 1), "the first repeat's"
+    losses = [item.loss for item in task.facts]
+    refresh(task, best)
+    assert losses == [item.loss for item in task.facts], "and the losses are those there"
+
+
 def test_on_top_of_patches_every_row_is_measured_before_the_first_step(
     raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
