@@ -11,8 +11,8 @@ from typing import Any
 from homeedit.errors import HomeEditError
 
 _THE_DAY = datetime(2024, 7, 26)
-"""Templates that put today's date before every question (Llama 3.1, SmolLM3) are told this one always, which Llama
-3.2's names where it cannot know it: else a compile would give other bytes tomorrow, and each morning every prompt would
+"""Templates that put today's date before every question (Llama 3.2, SmolLM3) are told this one always, which Llama
+3.1's names: else a compile would give other bytes tomorrow, and each morning every prompt would
 begin as none that was taught. What day it is belongs into a client's own instructions, where Home Assistant puts it."""
 
 

@@ -98,7 +98,7 @@ class Recipe:
     most_repeats: int = 2
     repeat_steps: int = 8
     repeat_rate: float = 0.01
-    """Further rounds of steps while some fact's first question is not learned."""
+    """Further rounds of steps while some fact's first question is not learned; the best of them is kept."""
 
     threshold: float = 1.0
     """alphaedit: eigenvalues above this share of the mean are projected out."""

@@ -39,7 +39,8 @@ class Vocabulary:
         wanted.vocab_only = True
         model = load_model_file(gguf, wanted)
         found = cls(model)
-        weakref.finalize(found, llama.llama_model_free, model)
+        # Not at the interpreter's exit, where a thread that answers may still use it.
+        weakref.finalize(found, llama.llama_model_free, model).atexit = False
         return found
 
     def overrides(self) -> Any:

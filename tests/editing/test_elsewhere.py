@@ -1,5 +1,6 @@
 """A whole compile on a device that only pretends to be one: no tensor is left behind on the CPU by mistake."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from homeedit.editing import statistics as statistics_module
 from homeedit.editing.compile import Compiled, Parent, compile_facts
 from homeedit.editing.recipes import recipe_for
 from homeedit.editing.statistics import Statistics, make_second_moments
+from homeedit.facts.fact import Fact
 from homeedit.progress import Progress
 from tests.editing.helpers import CODE, KEY
 from tests.editing.test_devices import off
@@ -34,25 +36,21 @@ def pretended(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return elsewhere(doubles=request.param)
 
 
-def compiled(base: BaseModel, device: str, method: str, kept: list[Parent]) -> Compiled:
-    recipe = recipe_for(method, base)
+def compiled(base: BaseModel, device: str, method: str, fact: Fact, kept: Sequence[Parent]) -> Compiled:
+    few = {"steps": 8, "steps_per_root_fact": 4.0, "most_directions": 64, "most_repeats": 1, "repeat_steps": 2}
+    recipe = replace(recipe_for(method, base), **few)  # type: ignore[arg-type]
     return compile_facts(
-        [CODE] if kept else [KEY, CODE],
-        base=base,
-        kept=kept,
-        recipe=replace(recipe, steps=8, steps_per_root_fact=4.0, most_directions=64, most_repeats=0),
-        seed=0,
-        device=device,
-        threads=1,
-        progress=Progress(),
+        [fact], base=base, kept=kept, recipe=recipe, seed=0, device=device, threads=1, progress=Progress()
     )
 
 
 @pytest.mark.parametrize("method", ["joint", "alphaedit"])
-def test_a_compile_runs_where_it_is_told_to(base: BaseModel, pretended: Any, method: str) -> None:
-    wanted = compiled(base, "cpu", method, [])
+def test_a_compile_on_top_of_a_patch_runs_where_it_is_told_to(base: BaseModel, pretended: Any, method: str) -> None:
+    first = compiled(base, "cpu", method, KEY, [])
+    parents = [Parent((KEY,), first.delta, first.keys)]
+    wanted = compiled(base, "cpu", method, CODE, parents)
     with pretended as device:
-        found = compiled(base, device, method, [])
+        found = compiled(base, device, method, CODE, parents)
     for layer, change in wanted.delta.items():
         ours, keys = found.delta[layer], torch.from_numpy(found.keys[layer])
         assert off(

@@ -261,6 +261,60 @@ def test_nobody_fails_while_builds_are_exchanged(built: Household, serving: Serv
     assert not failed and len(ends) > 8 and serving.state().swaps == 5
 
 
+def test_builds_of_a_base_share_its_vocabulary(built: Household, serving: Serving) -> None:
+    served = serving._models.voices.served.model.load().vocabulary
+    built.use(1)
+    live(serving, 1)
+    assert serving._models.voices.served.model.load().vocabulary is served
+    answer(serving, question(model=BASE))
+    assert serving._models.voices.base.model.load().vocabulary is served
+
+
+def test_models_load_their_own_vocabulary_where_the_bases_is_damaged(built: Household) -> None:
+    expected = said_by(gguf(built, 2))
+    damaged = built.workspace.base().gguf
+    damaged.write_bytes(b"None" + damaged.read_bytes()[4:])
+    with built.serve() as serving:
+        assert serving.state().build == 2
+        assert answer(serving).text.strip() == expected
+
+
+def test_who_answers_leaves_a_core_to_what_is_loaded_and_takes_it_back(
+    built: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Serving(lambda: built.workspace, threads=3) as serving:
+        answer(serving, question(model=BASE))
+        before = serving._models.voices
+        found: list[list[int]] = []
+        load = SharedModel.load
+
+        def told() -> list[int]:
+            return [load(model)._threads for model in before.models]
+
+        def loading(model: SharedModel) -> Runtime:
+            if not model.loaded:
+                found.append(told())
+            return load(model)
+
+        monkeypatch.setattr(SharedModel, "load", loading)
+        built.use(1)
+        live(serving, 1)
+        assert found == [[2, 2]], "the served model and the base"
+        assert before.base.model.load()._threads == 3
+
+        def failing(model: SharedModel) -> Runtime:
+            found.append(told())
+            raise HomeEditError("No.")
+
+        before = serving._models.voices
+        monkeypatch.setattr(SharedModel, "load", failing)
+        built.use(2)
+        until(lambda: serving.state().problem)
+        assert found[-1] == [2, 2] and told() == [3, 3]
+        monkeypatch.setattr(SharedModel, "load", load)
+        built.use(1)
+
+
 def test_many_swaps_take_no_memory_and_leave_no_thread(built: Household) -> None:
     before = threading.active_count()
     process = psutil.Process()

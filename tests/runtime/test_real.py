@@ -52,6 +52,20 @@ def test_conversations_equal_those_of_transformers(runtime: Runtime, real_base: 
         turns += [{"role": "assistant", "content": f"{number}. {question} – naïve\n"}]
 
 
+def test_fewer_threads_meanwhile_change_no_answer(real_base: BaseModel) -> None:
+    """Also behind so many tokens that llama.cpp adds up by thread."""
+    found = []
+    with Runtime(real_base.gguf, threads=2) as runtime:
+        for threads in (2, 1):
+            runtime.use_threads(threads)
+            for words in ("Where is the key?", "The house is big. " * 80):
+                pieces = runtime.conversation([{"role": "user", "content": words}])
+                said = runtime.stream(pieces, max_tokens=6, top_logprobs=0)
+                found.append([(sampled.token, sampled.logprob) for sampled in said])
+                runtime.warm()  # nothing is known from the time before
+    assert len(found[1]) == 6 and found[:2] == found[2:]
+
+
 def test_a_longer_conversation_is_answered_the_same_from_the_cache(runtime: Runtime, real_base: BaseModel) -> None:
     turns = [
         {"role": "system", "content": "You are the house. " * 30},

@@ -132,7 +132,7 @@ def _repeated(task: Task, changes: dict[int, Change], descent: Descent, progress
     """A few more steps while some first question is not learned; the best of what was found, as what such steps mend
     may cost another row. Leaves the rows' losses as they are there."""
     recipe = task.recipe
-    best, worst = copied(changes), _worst_first(task.facts)
+    best, worst, is_last = copied(changes), _worst_first(task.facts), True
     for _ in range(recipe.most_repeats):
         if worst < RECALLED:
             break
@@ -142,9 +142,10 @@ def _repeated(task: Task, changes: dict[int, Change], descent: Descent, progress
             _step(task, changes, descent, recipe.repeat_rate * fading, progress)
             _look(task, changes, step + 1)
         refresh(task, changes)
-        if (found := _worst_first(task.facts)) < worst:
+        found = _worst_first(task.facts)
+        if is_last := found < worst:
             best, worst = copied(changes), found
-    if worst < _worst_first(task.facts):
+    if not is_last:
         refresh(task, best)
     return best
 

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +41,12 @@ class SharedVocabulary:
         self._loading = threading.Lock()
         self._loaded: Vocabulary | None = None
 
-    def of(self, gguf: Path) -> Vocabulary:
-        """The vocabulary, read from this file if it was not yet; raises HomeEditError when that is damaged."""
+    def loaded(self) -> Vocabulary | None:
+        """The vocabulary; None if the base's file is damaged: a model then loads its own."""
         with self._loading:
-            self._loaded = self._loaded or Vocabulary.of_file(gguf)
+            if self._loaded is None and self.base is not None:
+                with suppress(HomeEditError):
+                    self._loaded = Vocabulary.of_file(self.base.gguf)
             return self._loaded
 
 
@@ -78,7 +80,7 @@ class SharedModel:
                     threads=self._threads,
                     context=self._context,
                     gpu_layers=self._gpu_layers,
-                    vocabulary=self._vocabulary.of(gguf),
+                    vocabulary=self._vocabulary.loaded(),
                 )
                 try:
                     runtime.warm()
@@ -209,7 +211,11 @@ class Models:
         Raises:
             HomeEditError: its file is missing or damaged, or memory is short.
         """
-        with self.voices.served.model.on_fewer_cores():
+        if voices.served.model.loaded:
+            return
+        with ExitStack() as meanwhile:
+            for model in self.voices.models:
+                meanwhile.enter_context(model.on_fewer_cores())
             voices.served.model.load()
 
     def switch(self, voices: Voices) -> None:
