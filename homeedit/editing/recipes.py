@@ -59,7 +59,7 @@ class Recipe:
     contrast_weight: float = 6.0
     text_weight: float = 4.0
     """Weights of the mean KL on keep rows, on contrast rows and on texts."""
-    change_penalty: float = 30.0
+    change_penalty: float = 40.0
     """Weight of the change's share of the layer's output on preserved text, in a model that nothing was taught yet."""
     penalty_doubles: int = 60
     """Facts taught before at which a further change is twice as dear: see ``on_top_of``."""
