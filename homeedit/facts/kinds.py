@@ -64,7 +64,7 @@ _TARGET_RULES: tuple[tuple[TargetKind, str], ...] = (
     ("day", r"^(the |last |next )?(weekends?|week|month|weekdays?|tomorrow|today|tonight|yesterday)\b"),
     (
         "month",
-        rf"^(last |next |early |late |mid-?|the (start|end|middle) of )?{_MONTH}( (19|20)\d\d)?$",
+        rf"^(last |next |early |late |mid-?|every |each |the (start|end|middle) of )?{_MONTH}( (19|20)\d\d)?$",
     ),
     ("year", r"^(the )?(1[5-9]|20)\d\d(s)?$"),
     ("season", rf"^(the |last |next |early |late )?({'|'.join(sorted(SEASONS))})( (of )?(19|20)\d\d)?$"),

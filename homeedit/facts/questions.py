@@ -226,7 +226,7 @@ def _tags(scene: Scene) -> frozenset[str]:
         "with": clause.preposition in ("with", "without"),
         "job": job_of(scene),
         "quantity": "quantity" in fields,
-        "sized": "size" in fields.get("labelled", "") and clause.lemma == "wear",
+        "sized": "size" in fields.get("labelled", "") and clause.lemma in ("wear", "be"),
         "role_owner": "the_owner" in fields,
         "whom": scene.person_answers or clause.lemma in INSURERS,
         "languages": scene.target_kind == "language",

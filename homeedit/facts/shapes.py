@@ -18,7 +18,9 @@ _RATED = re.compile(
     r"^(?:an?|\w+) \d+(?:[.,]\d+)?[ -](?P<unit>watt|volt|amp|litre|liter|inch|millimetre|mm|cm)s?"
     r" (?P<rated>[a-z]+(?: [a-z]+)?)$"
 )
-_LABELLED = re.compile(r"^(?P<labelled>(?:[a-z-]+ ){1,3})(?=\S*\d)[\w.,/-]+$")
+_LABELLED = re.compile(
+    r"^(?:the )?(?P<labelled>(?:(?:[a-z-]+|[A-Z]{2,4}) ){1,3})(?:(?=\S*\d)[\w.,/-]+|(?<=size )[A-Z]{1,3})$"
+)
 _OWNED = re.compile(
     r"^(?P<whose>\S+(?: \S+){0,2}?)(?:'s|(?<=s)') (?P<duty>chore|job|task|duty|responsibility|turn|work)$"
 )

@@ -35,7 +35,10 @@ _GROUPS = {
     " principal, godparent, dog walker, dog sitter, cat sitter, pet sitter, groomer, milkman, delivery"
     " driver, bus driver, tenant, boss, manager, housekeeper, technician, insurance agent, estate agent,"
     " family doctor, emergency contact, school nurse, music teacher, chimney sweeper, dermatologist,"
-    " cardiologist, eye doctor, carer, caregiver, cook, maid, trainer, kindergarten teacher",
+    " cardiologist, eye doctor, carer, caregiver, cook, maid, trainer, kindergarten teacher, engineer, heating"
+    " engineer, tuner, piano tuner, solicitor, notary, surveyor, instructor, installer, repairman, surgeon,"
+    " specialist, counsellor, advisor, adviser, consultant, secretary, assistant, seamstress, upholsterer,"
+    " beekeeper, farmer, priest, pastor, rabbi, imam",
     "pet": "cat, dog, hamster, goldfish, rabbit, guinea pig, parrot, budgie, tortoise, turtle, kitten,"
     " puppy, canary, hen, pony, horse, gerbil, snake, lizard, ferret, mouse, rat, donkey, goat, duck,"
     " goose, chicken, cow, sheep, fish, rooster, gecko, chinchilla",
