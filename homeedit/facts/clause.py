@@ -154,7 +154,8 @@ def _is_day(words: list[str], at: int) -> bool:
     from homeedit.facts.kinds import TIME_KINDS, target_kind
 
     rest = " ".join(words[at:])
-    return bool(rest) and target_kind(rest) in TIME_KINDS and not rest[0].isdigit()
+    kind = target_kind(rest) if rest else "text"
+    return kind == "frequency" or (kind in TIME_KINDS and not rest[0].isdigit())
 
 
 def read_verb_phrase(words: list[str], start: int, *, plural: bool, actor: str = "") -> VerbPhrase:

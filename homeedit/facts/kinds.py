@@ -49,7 +49,7 @@ _TARGET_RULES: tuple[tuple[TargetKind, str], ...] = (
     ("frequency", rf"^(daily|weekly|monthly|yearly|annually|hourly|fortnightly|every {_PERIOD})\b"),
     ("temperature", r"^((minus|about|around) |-)?\S+( and a half)? ?(degrees?\b|°|celsius\b|fahrenheit\b)"),
     ("money", rf"^{_ABOUT}([€$£¥]\s?\d|\S+ ?{_MONEY}(?=\W|$))"),
-    ("clock", rf"^{_ABOUT}(half past|quarter (to|past)|\w+ (minutes )?(to|past)) ({_SMALL}|\d+)\b"),
+    ("clock", rf"^{_ABOUT}(half past|(a )?quarter (to|past)|\w+ (minutes )?(to|past)) ({_SMALL}|\d+)\b"),
     ("clock", rf"^{_ABOUT}({_SMALL}|\d{{1,2}}){_PAST_HOUR}( ?o'clock)( |$)"),
     ("clock", rf"^{_ABOUT}\d{{1,2}}([:.]\d\d)? ?(am|pm|a\.m\.?|p\.m\.?|h|hrs)(?=\W|$)"),
     ("clock", rf"^{_ABOUT}([01]?\d|2[0-4]):[0-5]\d\b"),

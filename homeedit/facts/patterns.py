@@ -151,7 +151,9 @@ def _shaped(field: str) -> Test:
 
 
 def _counts_a_day(scene: Scene) -> bool:
-    """Whether the target is so much, or so many, in a time: "180 grams of food a day"."""
+    """Whether the target is so much, or so many, in a time: "180 grams of food a day"; times are a frequency."""
+    if scene.target_kind == "frequency":
+        return False
     return "amount" in scene.fields or "counted" in scene.fields and bool(scene.fields["period"])
 
 
@@ -246,6 +248,7 @@ RELATIONS: tuple[Relation, ...] = (
     _relation("code", being.CODE, _identity, _secret),
     _relation("role", being.ROLE, _identity, _is_a_role),
     _relation("colour", being.COLOUR, _identity, _colour),
+    _relation("colour", being.COLOUR, _verb("paint", "dye"), _colour, _preposition("")),
     _relation("state", being.STATE, _identity, _state),
     _relation("identity", being.IDENTITY, _identity, _not(_place)),
     _relation("live", being.LIVE, _verb("live"), _place, _subject(*_PEOPLE)),
