@@ -79,13 +79,15 @@ class Turn:
 
 
 def lost_in(turns: Sequence[Turn], calm: Sequence[Turn]) -> float:
-    """Milliseconds that turns took longer than the calm ones nearest in time do for the same work, prompts and tokens.
-    (Nearest, because the machine's own speed wanders by a tenth and more within a minute.)"""
+    """Milliseconds that turns took longer than the calm ones nearest in time do for the same work, prompts and tokens:
+    those of the worst run of turns, which is the most that a request can wait longer. (Nearest, because the machine's
+    own speed wanders by a tenth and more within a minute.)"""
     middle = turns[len(turns) // 2].answer.first
     near = sorted(calm, key=lambda turn: abs(turn.answer.first - middle))[:NEAREST]
     reading = statistics.median(turn.reading for turn in near)
     token = statistics.median((turn.seconds - turn.reading) / turn.answer.tokens for turn in near)
-    return 1000 * sum(turn.seconds - reading - token * turn.answer.tokens for turn in turns)
+    lost = [turn.seconds - reading - token * turn.answer.tokens for turn in turns]
+    return 1000 * max(sum(lost[start:end]) for start in range(len(lost)) for end in range(start + 1, len(lost) + 1))
 
 
 def settled(timings: Sequence[Timing], clients: int) -> list[Timing]:
@@ -206,7 +208,7 @@ def swap(setting: Setting) -> Iterator[Row]:
 
 def swap_rows(done: Sequence[Timing], clients: int, swaps: Sequence[Swap]) -> Iterator[Row]:
     """What swaps cost those who wait. Answers are given one after the other, so a request waits longer by the time
-    that is lost in the turns before its own, and by all of it at most. As much is taken together of turns without a
+    that is lost in the turns before its own. As much is taken together of turns without a
     swap, to show how well that can be told."""
     ordered = sorted(done, key=lambda timing: timing.first)
     turns = [

@@ -308,7 +308,7 @@ class LoadedModel:
                 batch.logits[index] = asked
                 outputs += asked
             any_number = len(piece) > 1 or position + start < _SAME_BITS
-            failed = self._decode_batch(batch, self._threads if any_number else self._own)
+            failed = self._decode_batch(batch, any_number)
             if failed:
                 self._forget()
                 raise HomeEditError(f"llama.cpp could not evaluate the text (code {failed}).")
@@ -317,9 +317,12 @@ class LoadedModel:
                 found.append(np.ctypeslib.as_array(pointer, shape=(outputs, self.vocabulary.size)).copy())
         return np.concatenate(found) if found else np.empty((0, self.vocabulary.size), np.float32)
 
-    def _decode_batch(self, batch: Any, threads: int) -> int:
+    def _decode_batch(self, batch: Any, any_number: bool) -> int:
+        """``any_number`` of threads gives the same logits. The number is read when the batch is known to be under way,
+        so that ``use_threads`` misses none."""
         self._under_way = object()
         try:
+            threads = self._threads if any_number else self._own
             if threads != self._used:
                 self._llama.llama_set_n_threads(self._context, threads, threads)
                 self._used = threads
