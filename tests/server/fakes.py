@@ -117,12 +117,14 @@ class FakeEngine(Answering):
         self.asked.append(request)
         self.clients.append(client)
         self.tickets.append(ticket)
-        threading.Thread(target=self._answer, args=(request, on_event, ticket), daemon=True).start()
+        # The script is the one of now: a test that sees the ticket may give the engine another.
+        events = self.script(request)
+        threading.Thread(target=self._answer, args=(events, on_event, ticket), daemon=True).start()
         return ticket
 
-    def _answer(self, request: AnswerRequest, on_event: OnEvent, ticket: FakeTicket) -> None:
+    def _answer(self, events: Iterator[Event], on_event: OnEvent, ticket: FakeTicket) -> None:
         try:
-            for event in self.script(request):
+            for event in events:
                 if isinstance(event, Ended | Failed):
                     ticket.ended.set()
                 if ticket.cancelled.is_set():
