@@ -150,7 +150,9 @@ def is_hour(target: str) -> bool:
 
 def subject_kind(subject: str, determiner: str = "") -> SubjectKind:
     """Whether a subject is a named person, someone's role, a group of people, a pet, a place or a thing."""
-    head = re.split(r" (?:in|of|on|at|from|for|with|to|who|that|under|near|next) ", subject)[0]
+    head = re.split(
+        r" (?:in|of|on|at|from|for|with|to|who|that|under|near|next|upstairs|downstairs|opposite)\b", subject
+    )[0]
     first = plain(subject.split()[0]) if subject.split() else ""
     if "'s " not in subject and "s' " not in subject:
         if is_person_name(head) and not determiner:

@@ -257,7 +257,7 @@ RELATIONS: tuple[Relation, ...] = (
     _relation("borrowed", doing.BORROWED, _verb(*_LENDING), _preposition("from", "by", "to"), _lends_to_us),
     _relation("done_by", doing.DONE_BY, _passive, _preposition("by")),
     _relation("generic", doing.OPENING_CODE, opens_with_code),
-    _relation("rated", doing.RATED, _shaped("rated"), _preposition(""), _not(_identity)),
+    _relation("rated", doing.RATED, _shaped("rated"), _preposition("", "on", "with"), _not(_identity)),
     _relation("belongs", being.BELONGS, _verb("belong"), _preposition("to")),
     _relation("preference", doing.PREFERENCE, _verb(*_TASTES, "take", "want"), _with_object),
     _relation("forbidden", doing.FORBIDDEN, _forbids),
@@ -278,7 +278,7 @@ RELATIONS: tuple[Relation, ...] = (
     _relation("contents", being.CONTENTS, _verb("contain", "hide"), _preposition("")),
     _relation("meaning", being.MEANING, _verb("mean"), _preposition("")),
     _relation("origin", being.ORIGIN, _preposition("from"), _not(_person)),
-    _relation("towards", ("[Where~]?",), _verb(*sorted(_MOTION)), _preposition("to"), _not(_person)),
+    _relation("towards", being.MOVED, _verb(*sorted(_MOTION)), _preposition("to"), _not(_person)),
     _relation("asked", being.ASKED_ONLY, _spoken_of),
     _relation("generic", being.GENERIC_WHAT),
 )

@@ -27,6 +27,7 @@ PLACE = (
     "[{Prep} which {labelled}]?",
     "!live_subject,!s:place|Where do we keep {topic}?",
     "Where can I find {topic}?",
+    "!live_subject,!s:place+!stored|Where {be} {topic} stored?",
     "!live_subject,!s:place|I need {topic}. Where {be} {it}?",
     "live_subject|I am looking for {topic}. Where can I find {them_person}?",
     "s:place|I am looking for {topic}. Where {be} {it}?",
@@ -45,6 +46,7 @@ NAME = (
     "s:role,s:pet,s:person|Who is {our}?",
     "simple_role|Which {bare} should I call?",
     "What do we call {topic}?",
+    "!s:pet|What's the name of {the}?",
     "s:pet,s:thing,s:place|What name did we give {topic}?",
     "What is {owned} name?",
     "simple_role|I need {one}. Who should I call?",
@@ -59,6 +61,7 @@ NAME_OF = (
     "[What]?",
     "role_owner|Who is {owner}?",
     "Who is {the_owner}?",
+    "Who is {our_owner}?",
     "What is {owner} called?",
     "What is {owner} named?",
     "What do we call {owner}?",
@@ -93,7 +96,7 @@ PRICE = (
     "!h:bill,!live_subject|What is the price of {topic}?",
     "How much do we pay for {topic}?",
     "identity|How high {be} {topic}?",
-    "v:cost+!live_subject|What {do} {topic} cost?",
+    "v:cost,v:charge|What {do} {topic} cost?",
     "I have to pay {topic}. How much is it?",
     "!live_subject|How much money do we need for {topic}?",
     "live_subject|How much money {do} {topic} {lemma}?",
@@ -129,6 +132,7 @@ IDENTITY = (
     "sized|[What {labelled}]?",
     "!numbered|[What]?",
     "numbered|[Which number]?",
+    "numbered+ours|Which {bare} is ours?",
     "numbered|[What]?",
     "phone|Which number do I dial to reach {owner}?",
     "email|Where do I send an email to {owner}?",
@@ -143,6 +147,9 @@ IDENTITY = (
     "named_target|What {be} {topic} called?",
     "temperature|How warm {be} {topic}?",
     "a_target+thing_subject|What kind of {bare} do we have?",
+    "a_name+thing_subject|What brand {be} {topic}?",
+    "a_name+thing_subject|Which make {be} {our}?",
+    "a_name+thing_subject|Who makes {topic}?",
     "attributive|What's {our}?",
     "has_owner|What is {swapped}?",
     "attributive|Tell me {topic}.",
@@ -189,6 +196,7 @@ BELONGS = (
     "To whom {do} {topic} belong?",
     "Who owns {topic}?",
     "Whose {be} {topic}?",
+    "thing_subject|Whose {bare} is it?",
     "Who is the owner of {topic}?",
     "I found {topic}. Whose {be} {it}?",
     "Do you know who owns {topic}?",
@@ -200,6 +208,7 @@ WHOSE = (
     "Whose {aux} {topic}?",
     "Who {do} {topic} belong to?",
     "Who owns {topic}?",
+    "thing_subject|Whose {bare} is it?",
     "Who is the owner of {topic}?",
     "Do you know whose {topic} {aux}?",
     "Tell me whose {topic} {aux}.",
@@ -210,17 +219,18 @@ WHOSE = (
 
 PURPOSE = (
     "p:to|[Why]?",
-    "person|[Who~]?",
-    "!p:to|[What~]?",
-    "What {be} {topic} for?",
-    "p:for|What goes in {topic}?",
+    "person,people|[Who~]?",
+    "people|Who should use {topic}?",
+    "!p:to,!people|[What~]?",
+    "!people|What {be} {topic} for?",
+    "p:for+!people|What goes in {topic}?",
     "p:for|What do we use {topic} for?",
     "p:to|What does it do if I {act} {topic}?",
     "p:to|What happens when I {act} {topic}?",
     "What is the purpose of {topic}?",
-    "Do you know what {topic} {be} for?",
-    "Tell me what {topic} {be} for.",
-    "When do I need {topic}?",
+    "!people|Do you know what {topic} {be} for?",
+    "!people|Tell me what {topic} {be} for.",
+    "!people|When do I need {topic}?",
 )
 
 GENERIC_WHAT = (
@@ -228,6 +238,8 @@ GENERIC_WHAT = (
     "sized|[What {labelled}]?",
     "[*~]?",
     "sized|What is {owned} {labelled}?",
+    "sized|What size {garment} {do} {topic} wear?",
+    "sized|What size are {owned} {garment}?",
     "[How many {unit}]?",
     "!p:+whom|[{Prep} whom]?",
     "!sized+p:|[Which {labelled}]?",
@@ -245,6 +257,15 @@ GENERIC_WHAT = (
     "v:need+!quantity|What is needed for {topic}?",
     "v:need,v:use+!quantity|Which kind should I buy for {topic}?",
     "v:need,v:use+!quantity|{Topic} stopped working. What should I get for {it_object}?",
+    "p:to+quantity|[What~]?",
+    "v:work+p:as|What is {owned} job?",
+    "v:work+p:as|What {do} {topic} do for a living?",
+    "v:answer+p:to|What is {owned} name?",
+    "v:answer+p:to|What's the name of {topic}?",
+    "v:answer+p:to|What {be} {topic} called?",
+    "v:run,v:need,v:use,v:take|What kind of {rated} {do} {topic} need?",
+    "v:afraid+p:of|What scares {topic}?",
+    "v:afraid+p:of|What {be} {topic} scared of?",
     "v:run+p:on|What {do} {topic} need to run?",
     "v:run+p:on+h:vehicle|What do I fill {topic} up with?",
     "v:married|Who did {topic} marry?",
@@ -267,6 +288,7 @@ GENERIC_WHAT = (
 )
 
 ASKED_ONLY = (
+    "What {aux} {actor} {verb} for {meal} {when}?",
     "[*~]?",
     "Do you know (*~)?",
     "Tell me (*~).",
@@ -278,7 +300,7 @@ ASKED_ONLY = (
     "Help me, please. [*~]?",
 )
 
-ASKED_OF_ALL = (ASKED_ONLY[0], "[{Prep} which {which}]?", *ASKED_ONLY[1:])
+ASKED_OF_ALL = (*ASKED_ONLY[:2], "[{Prep} which {which}]?", *ASKED_ONLY[2:])
 
 PHONE_OF = (
     "phone,number|What is {owned} phone number?",
@@ -301,6 +323,8 @@ WHERE = (
     "[{Prep} which {which}]?",
     "[{Prep} which {labelled}]?",
     "passive+past|Where did we {lemma} {topic}?",
+    "v:buy,v:get|Which shop {aux} {actor} {lemma} {topic} from?",
+    "v:buy,v:get|Where {aux} {actor} get {topic}?",
     "v:go|Where do I put {topic}?",
     "v:go|I want to throw away {topic}. [Where]?",
     "v:arrive,v:stop|At which place {do} {topic} {lemma}?",
@@ -325,6 +349,8 @@ DIMENSION = (
 
 ORIGIN = (
     "[Where~]?",
+    "v:come+past|Who did {topic} come from?",
+    "v:come+past|Who gave us {topic}?",
     "v:be|Where {do} {topic} come from?",
     "v:be|Which place {be} {topic} from?",
     "v:be|What {be} the origin of {topic}?",
@@ -378,6 +404,13 @@ STATE = (
     "What can you tell me about {topic}?",
     "Tell me about {topic}.",
     "I want to use {topic}. What should I know?",
+)
+
+MOVED = (
+    "[Where~]?",
+    "v:move|Where {do} {topic} live now?",
+    "v:move|Which city {do} {topic} live in now?",
+    "v:move|Where {be} {owned} new home?",
 )
 
 RESCHEDULED = (

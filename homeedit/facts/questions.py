@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from homeedit.facts.clause import Clause
 from homeedit.facts.finding import looks_plural
+from homeedit.facts.kinds import subject_kind
 from homeedit.facts.other_side import job_of, other_side
 from homeedit.facts.patterns import Relation, relation_of
 from homeedit.facts.phrasings import INDIRECT
@@ -13,8 +14,10 @@ from homeedit.facts.verbs import past
 from homeedit.facts.vocabulary import MASS_WORDS, kinds_of
 from homeedit.facts.words import NUMBER_WORDS, PLACE_PREPOSITIONS, plain
 
-MOST_QUESTIONS = 10
+MOST_QUESTIONS = 12
 """How many questions a fact gets at most, the natural one included."""
+ENOUGH_QUESTIONS = 8
+"""With so many of its relation's own, a fact gets no general indirect ones ("Do you know ...")."""
 _MARK = re.compile(r"(\[[^\]]+\]|\([^)]+\))")
 _EXTENTS = {
     "long": "length",
@@ -50,11 +53,12 @@ def questions_of(clause: Clause) -> tuple[str, tuple[str, ...]]:
     scene.fields.update(_more_fields(scene) | other_side(scene))
     leading = _leading(scene, relation, tags)
     found: dict[str, str] = {}
-    for template in (*relation.templates, *(INDIRECT if relation.indirect else ())):
+    general = INDIRECT if relation.indirect else ()
+    for number, template in enumerate((*relation.templates, *general)):
         for question in _fill(scene, template, tags, leading):
             for said in (question, _without_article(scene, question)) if not found else (question,):
                 found.setdefault(re.sub(r"\W+", " ", said.lower().replace("what's", "what is")).strip(), said)
-        if len(found) >= MOST_QUESTIONS:
+        if len(found) >= (MOST_QUESTIONS if number + 1 < len(relation.templates) else ENOUGH_QUESTIONS):
             break
     return relation.name, tuple(found.values())[:MOST_QUESTIONS]
 
@@ -219,6 +223,11 @@ def _tags(scene: Scene) -> frozenset[str]:
         "has_in": fields["noun"] != fields["bare"] and "owner" not in fields,
         "can_ask": clause.lemma != "allow",
         "a_target": target_words[0] in ("a", "an"),
+        "a_name": target_words[0] in ("a", "an") and len(target_words) == 2 and clause.target.split()[1][0].isupper(),
+        "ours": clause.determiner == "our",
+        "stored": clause.lemma == "store",
+        "people": fields["noun"].split()[-1] != "room" and subject_kind(" ".join(target_words).removeprefix("the "), "the") in ("group", "role"),
+        "off": fields.get("particle") == "off",
         "thing_subject": scene.subject_kind == "thing" and simple,
         "attributive": not live and target_words[0] not in ("a", "an"),
         "from_place": clause.preposition == "from" and not scene.person_answers
@@ -261,6 +270,18 @@ def _more_fields(scene: Scene) -> dict[str, str]:
         "on": "with" if clause.preposition in ("with", "without") else "for",
         "act": clause.verb,
     }
+    if "the_owner" in fields:
+        more["our_owner"] = f"our {fields['the_owner'].removeprefix('the ')}"
+    sized = re.fullmatch(r"(shoe|boot|glove|ring|hat|trouser) size", fields.get("labelled", ""))
+    if sized:
+        more["garment"] = sized[1] + "s"
+    meal = re.search(r" for (breakfast|lunch|dinner|supper|dessert)$", clause.target)
+    if meal:
+        more["meal"] = meal[1]
+    more["actor"] = "I" if clause.actor == "i" else clause.actor
+    times = re.search(r"(?:times|once|twice) ((?:a|per|each|every) \w+)$", clause.target)
+    if times:
+        more["a_period"] = times[1]
     if last in _EXTENTS:
         more |= {"dimension": last, "extent": _EXTENTS[last]}
     if clause.preposition in ("at", "above", "below"):

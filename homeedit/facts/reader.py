@@ -7,7 +7,7 @@ from homeedit.facts import verbs
 from homeedit.facts.answer import find_answer
 from homeedit.facts.clause import Clause, Style, VerbPhrase, read_verb_phrase, skip_adverbs
 from homeedit.facts.finding import find_verb, guess_verb, has_head, looks_plural
-from homeedit.facts.kinds import TIME_KINDS, TargetKind, is_hour, target_kind
+from homeedit.facts.kinds import TIME_KINDS, TargetKind, is_hour, is_person_name, target_kind
 from homeedit.facts.topics import topic_of
 from homeedit.facts.turning import turned
 from homeedit.facts.words import (
@@ -17,6 +17,7 @@ from homeedit.facts.words import (
     DETERMINERS,
     MONTHS,
     NEGATIONS,
+    PLACE_PREPOSITIONS,
     PREPOSITIONS,
     PRONOUN_ACTORS,
     SEASONS,
@@ -112,6 +113,10 @@ def _read_lead(words: list[str], target_at: int | None) -> Clause | None:
             inner = _read_imperative(rest, inner_at, spread=False)
         else:
             inner = attempt(rest, inner_at)
+        if inner and inner_at is None and inner.preposition == "for" and inner.target in _MEALS and inner.object:
+            # "On Sundays we have pancakes for breakfast": the pancakes are the news.
+            news = len(rest) - len(f"{inner.object} for {inner.target}".split())
+            inner = attempt(rest, news)
         if inner:
             return _with_lead(words, end, inner)
     return None
@@ -147,6 +152,9 @@ def _subject_of_circumstance(words: list[str], end: int) -> str:
     return " ".join(topic_words).strip(",")
 
 
+_MEALS = frozenset("breakfast lunch dinner supper dessert".split())
+_PLACING = frozenset("hide put leave keep store place stow park hang".split())
+_THEIRS = frozenset({"his", "her", "their"})
 _OPENERS = frozenset({"please", "always", "never", "do", "don't", "not", "remember"})
 _AWAY = frozenset({"off", "on", "out", "up", "down", "away"})
 
@@ -172,7 +180,9 @@ def _read_imperative(words: list[str], target_at: int | None, spread: bool = Tru
 
 def _read_agent(words: list[str], target_at: int | None) -> Clause | None:
     actor = plain(words[0])
-    if actor not in PRONOUN_ACTORS or len(words) < 3:
+    if actor not in PRONOUN_ACTORS:
+        return _read_placing(words, target_at)
+    if len(words) < 3:
         return None
     start, negation = skip_adverbs(words, 1)
     phrase = read_verb_phrase(words, start, plural=actor != "one" and not actor.startswith("every"), actor=actor)
@@ -182,7 +192,25 @@ def _read_agent(words: list[str], target_at: int | None) -> Clause | None:
         return None
     if negation:
         phrase = replace(phrase, negation=negation)
-    return _object_clause("agent", words, phrase, target_at, "I" if actor == "i" else actor)
+    clause = _object_clause("agent", words, phrase, target_at, "I" if actor == "i" else actor)
+    if clause and clause.lemma == "put" and clause.auxiliary == "do" and kind_of_target(clause) not in TIME_KINDS:
+        return replace(clause, auxiliary="did")  # "I put the receipts in the box": where they are, not a habit
+    return clause
+
+
+def _read_placing(words: list[str], target_at: int | None) -> Clause | None:
+    """ "Grandpa hid the key under the frog" is about the key, not about Grandpa."""
+    verb = find_verb(words)
+    if not verb or verb > 3 or not is_person_name(" ".join(words[:verb])):
+        return None
+    phrase = read_verb_phrase(words, verb, plural=False)
+    if phrase.lemma not in _PLACING or phrase.passive or phrase.negation or phrase.auxiliary not in ("did", "does"):
+        return None
+    actor = " ".join(words[:verb])
+    clause = _object_clause("agent", words, phrase, target_at, actor)
+    if clause is None or not clause.object or clause.preposition not in PLACE_PREPOSITIONS:
+        return None
+    return replace(clause, topic=f"{actor}'s {clause.subject}") if clause.determiner in _THEIRS else clause
 
 
 def _object_clause(

@@ -123,7 +123,13 @@ def scene_of(clause: Clause) -> Scene:
     bare = clause.topic.removeprefix(determiner).strip() or clause.topic
     about = subject_kind(bare, determiner)
     owner, head = _owner_and_head(clause.topic, bare, determiner)
-    noun = head or re.split(r" (?:in|on|at|from|for|with|to|that|who|which|we|you|I) ", bare)[0].strip() or bare
+    noun = (
+        head
+        or re.split(
+            r" (?:in|on|at|from|for|with|to|that|who|which|we|you|I|upstairs|downstairs|opposite|next door)\b", bare
+        )[0].strip()
+        or bare
+    )
     heads = frozenset(head_kinds(noun))
     if plain(noun.split()[-1]) in ("code", "pin", "password", "passcode", "combination", "passphrase"):
         heads |= {"secret"}
