@@ -35,7 +35,13 @@ _TASTES = frozenset("like love prefer take drink eat want have need enjoy serve"
 _MANNERS = frozenset(
     "black white cold hot warm sweet strong weak rare medium well-done raw crispy soft hard fried"
     " iced plain spicy salty decaf scrambled boiled hard-boiled soft-boiled poached runny"
-    " unsweetened lukewarm salted toasted short done long peeled mashed grilled steamed".split()
+    " unsweetened lukewarm burnt dark mild salted toasted short done long peeled mashed grilled steamed".split()
+)
+SHOWING = frozenset("show display measure weigh give count report print".split())
+"""What an instrument does in its unit."""
+_UNITS = frozenset(
+    "celsius fahrenheit kelvin miles kilometres kilometers metres meters feet inches yards centimetres centimeters"
+    " ounces grams pounds kilos kilograms stone litres liters gallons pints cups euros dollars percent bar psi".split()
 )
 _VEHICLE = re.compile(r"(?i)(by (bike|bicycle|bus|car|train|tram|taxi|boat|plane|scooter)|on foot)\b")
 _NOT_SPLIT = frozenset({"of", "like", "than", "as", "per"})
@@ -71,7 +77,7 @@ def _later_time(words: list[str], phrase: VerbPhrase, at: int, target: int) -> t
     placed = phrase.lemma in PLACE_VERBS and plain(words[at]) != "from"
     if placed or target_kind(" ".join(words[target:])) in TIME_KINDS | {"duration"}:
         return None
-    if phrase.lemma == "bear" or plain(words[at]) in ("by", "from", "until", "till") and phrase.passive:
+    if phrase.lemma in ("bear", "set") or plain(words[at]) in ("by", "from", "until", "till") and phrase.passive:
         return None
     for index in range(target + 1, len(words) - 1):
         if _VEHICLE.match(" ".join(words[index:])):
@@ -145,7 +151,7 @@ def _splits(words: list[str], phrase: VerbPhrase, at: int, preposition: str, spr
         return lemma in _SHARING | _SETTING or lemma == "have" and plain(words[-2]) == "number"
     if preposition == "for":
         return lemma in _SETTING - {"need"}
-    return False
+    return preposition == "in" and lemma in SHOWING and plain(words[-1]) in _UNITS
 
 
 def _name_split(words: list[str], at: int) -> tuple[int, int] | None:

@@ -28,7 +28,7 @@ def looks_plural(phrase: str) -> bool:
     last = plain(words[-1])
     if last in _PLURAL_WORDS or " and " in f" {head.lower()} ":
         return True
-    if last.endswith(("ss", "us", "'s", "is", "news")) or is_person_name(head):
+    if last.endswith(("ss", "us", "'s", "is", "ics", "news")) or last == "maths" or is_person_name(head):
         return False
     return last.endswith("s")
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from homeedit.facts import phrasings as being
 from homeedit.facts import phrasings_doing as doing
-from homeedit.facts.answer import PLACE_VERBS
+from homeedit.facts import phrasings_places as places
+from homeedit.facts import phrasings_times as times
+from homeedit.facts.answer import PLACE_VERBS, SHOWING
 from homeedit.facts.kinds import TIME_KINDS
 from homeedit.facts.other_side import does_something, opens_with_code
 from homeedit.facts.scene import Scene
@@ -208,6 +210,8 @@ def _about_circumstance(scene: Scene) -> bool:
 
 def _of_all(scene: Scene) -> bool:
     """Whether the sentence says what nobody or everybody does."""
+    if scene.clause.subject.lower() in ("we", "i"):
+        return True
     return scene.clause.style == "statement" and scene.fields["topic"] in ("nobody", "everyone", "everybody", "someone")
 
 
@@ -233,27 +237,27 @@ RELATIONS: tuple[Relation, ...] = (
     _relation("name_of", being.NAME_OF, _is_a_name),
     _relation("allergy", doing.ALLERGY, _verb("allergic", "intolerant"), _preposition("to", "of", "against")),
     _relation("allergy", doing.ALLERGY, _has_allergy, _preposition("to")),
-    _relation("rescheduled", being.RESCHEDULED, _target(*TIME_KINDS), _preposition("to")),
+    _relation("rescheduled", times.RESCHEDULED, _target(*TIME_KINDS), _preposition("to")),
     _relation("offset", doing.OFFSET, _shaped("off"), _preposition("")),
     _relation("chore", doing.CHORE, _identity, _shaped("duty"), indirect=False),
     _relation("whose", being.WHOSE, _identity, _shaped("owner_alone")),
     _relation("price", being.PRICE, _target("money"), _verb("cost", "be", "charge", "get", "earn")),
     _relation("amount", doing.AMOUNT, _counts_a_day, _preposition(""), _not(_verb("be")), indirect=False),
     _relation("dimension", being.DIMENSION, _extends),
-    _relation("frequency", doing.FREQUENCY, _target("frequency"), _preposition("")),
-    _relation("deadline", doing.DEADLINE, _timed, _preposition("until", "till", "by", "since")),
-    _relation("time", doing.TIME, _timed),
-    _relation("duration", doing.DURATION, _target("duration"), _preposition("for")),
-    _relation("duration", doing.DURATION, _target("duration"), _preposition(""), _verb("be", "take", "last", "need")),
+    _relation("frequency", times.FREQUENCY, _target("frequency"), _preposition("")),
+    _relation("deadline", times.DEADLINE, _timed, _preposition("until", "till", "by", "since")),
+    _relation("time", times.TIME, _timed),
+    _relation("duration", times.DURATION, _target("duration"), _preposition("for")),
+    _relation("duration", times.DURATION, _target("duration"), _preposition(""), _verb("be", "take", "last", "need")),
     _relation("code", being.CODE, _identity, _secret),
     _relation("role", being.ROLE, _identity, _is_a_role),
     _relation("colour", being.COLOUR, _identity, _colour),
     _relation("colour", being.COLOUR, _verb("paint", "dye"), _colour, _preposition("")),
     _relation("state", being.STATE, _identity, _state),
     _relation("identity", being.IDENTITY, _identity, _not(_place)),
-    _relation("live", being.LIVE, _verb("live"), _place, _subject(*_PEOPLE)),
-    _relation("work", being.WORK, _verb("work"), _preposition("at", "in", "for")),
-    _relation("work", being.WORK, _verb("work"), _preposition("with"), _subject(*_PEOPLE)),
+    _relation("live", places.LIVE, _verb("live"), _place, _subject(*_PEOPLE)),
+    _relation("work", places.WORK, _verb("work"), _preposition("at", "in", "for")),
+    _relation("work", places.WORK, _verb("work"), _preposition("with"), _subject(*_PEOPLE)),
     _relation("borrowed", doing.BORROWED, _verb(*_LENDING), _preposition("from", "by", "to"), _lends_to_us),
     _relation("done_by", doing.DONE_BY, _passive, _preposition("by")),
     _relation("generic", doing.OPENING_CODE, opens_with_code),
@@ -266,19 +270,19 @@ RELATIONS: tuple[Relation, ...] = (
     _relation("taste", doing.TASTE, _verb(*_TASTES), _preposition("")),
     _relation("learn", doing.LEARN, _verb(*_TALENTS), _preposition("")),
     _relation("doing", doing.DOING, does_something),
-    _relation("unit", doing.UNIT, _verb("measure", "weigh"), _preposition("in")),
+    _relation("unit", doing.UNIT, _verb(*SHOWING), _preposition("in")),
     _relation("reach", ("[How]?", *being.PHONE_OF), _verb("reach"), _target("phone", "number", "email")),
     _relation("chip", being.CHIP, _verb("have"), _preposition("with"), indirect=False),
     _relation("vehicle", doing.VEHICLE, _rides, _preposition("by", "on")),
     _relation("weight", ("[How much]?",), _verb("weigh", "cost"), _preposition("")),
     _relation("hold", doing.HOLD, _verb("hold", "fit", "sleep"), _preposition("")),
     _relation("heat", doing.HEAT, _target("temperature"), _preposition("at", "above", "below"), _not(_verb("be"))),
-    _relation("place", being.PLACE, _place, _kept),
-    _relation("where", being.WHERE, _place),
-    _relation("contents", being.CONTENTS, _verb("contain", "hide"), _preposition("")),
+    _relation("place", places.PLACE, _place, _kept),
+    _relation("where", places.WHERE, _place),
+    _relation("contents", places.CONTENTS, _verb("contain", "hide"), _preposition("")),
     _relation("meaning", being.MEANING, _verb("mean"), _preposition("")),
-    _relation("origin", being.ORIGIN, _preposition("from"), _not(_person)),
-    _relation("towards", being.MOVED, _verb(*sorted(_MOTION)), _preposition("to"), _not(_person)),
+    _relation("origin", places.ORIGIN, _preposition("from"), _not(_person)),
+    _relation("towards", places.MOVED, _verb(*sorted(_MOTION)), _preposition("to"), _not(_person)),
     _relation("asked", being.ASKED_ONLY, _spoken_of),
     _relation("generic", being.GENERIC_WHAT),
 )

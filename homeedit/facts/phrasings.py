@@ -20,26 +20,6 @@ INDIRECT = (
 )
 """Indirect forms any relation can end with."""
 
-PLACE = (
-    "[Where]?",
-    "!live_subject|Where {be} {topic}?",
-    "[{Prep} which {which}]?",
-    "[{Prep} which {labelled}]?",
-    "!live_subject,!s:place|Where do we keep {topic}?",
-    "Where can I find {topic}?",
-    "!live_subject,!s:place+!stored|Where {be} {topic} stored?",
-    "!live_subject,!s:place|I need {topic}. Where {be} {it}?",
-    "live_subject|I am looking for {topic}. Where can I find {them_person}?",
-    "s:place|I am looking for {topic}. Where {be} {it}?",
-    "Do you know (where)?",
-    "!live_subject|Where should I look for {topic}?",
-    "Where {be} {our}?",
-    "!live_subject,!s:place|I can't find {topic}, where {be} {it}?",
-    "Tell me where {topic} {be}.",
-    "!live_subject,!s:place|Where did we put {topic}?",
-    "Where exactly {be} {topic}?",
-)
-
 NAME = (
     "[What]?",
     "What's the name of {our}?",
@@ -93,8 +73,11 @@ ROLE = (
 PRICE = (
     "[How much]?",
     "identity|[What]?",
+    "!live_subject|What do we pay for {topic}?",
     "!h:bill,!live_subject|What is the price of {topic}?",
     "How much do we pay for {topic}?",
+    "!live_subject|What do we pay for {topic} each {each}?",
+    "live_subject|What do we pay {topic} each {each}?",
     "identity|How high {be} {topic}?",
     "v:cost,v:charge|What {do} {topic} cost?",
     "I have to pay {topic}. How much is it?",
@@ -105,6 +88,9 @@ PRICE = (
 CODE = (
     "[What]?",
     "opens|Which {head} opens {the_modifier}?",
+    "alarm|Which {head} turns off {the_modifier}?",
+    "alarm|How do I turn off {the_modifier}?",
+    "!network+!alarm|Which {head} unlocks {the_modifier}?",
     "Tell me {topic}.",
     "What's {our}?",
     "opens|I am standing at {the_modifier}. What is the {head}?",
@@ -130,8 +116,10 @@ IDENTITY = (
     "person|[Who]?",
     "temperature|[What temperature]?",
     "sized|[What {labelled}]?",
+    "!numbered|[Which {label}]?",
     "!numbered|[What]?",
     "numbered|[Which number]?",
+    "numbered+has_owner|Which number is the {head} on {owner}?",
     "numbered+ours|Which {bare} is ours?",
     "numbered|[What]?",
     "phone|Which number do I dial to reach {owner}?",
@@ -160,35 +148,6 @@ IDENTITY = (
     "What do you know about {topic}?",
     "!attributive|What can you tell me about {topic}?",
     "!attributive|Tell me about {topic}.",
-)
-
-LIVE = (
-    "[Where]?",
-    "p:in|In which city {do} {topic} live?",
-    "p:in|Which city do I travel to when I visit {topic}?",
-    "p:at,p:on|What is {owned} address?",
-    "Where {be} {owned} home?",
-    "p:in|Which place {do} {topic} live in?",
-    "Where do I find {owned} house?",
-    "We are going to visit {topic}. Where do we have to go?",
-    "Do you know (where)?",
-    "p:in|Which town {do} {topic} call home?",
-    "Tell me (where).",
-    "p:at,p:on|Where should I send a letter to {topic}?",
-    "Where {be} {topic} living now?",
-)
-
-WORK = (
-    "day|[When]?",
-    "[Where]?",
-    "What is {owned} workplace?",
-    "Where {be} {owned} job?",
-    "Which company {do} {topic} work for?",
-    "Who {do} {topic} work for?",
-    "Where can I find {topic} during the day?",
-    "Do you know (where)?",
-    "Tell me (where).",
-    "{Topic} is at work. Where is that?",
 )
 
 BELONGS = (
@@ -243,6 +202,9 @@ GENERIC_WHAT = (
     "[How many {unit}]?",
     "!p:+whom|[{Prep} whom]?",
     "!sized+p:|[Which {labelled}]?",
+    "p:with,p:on|[Which {labelled}~]?",
+    "[What {secret}]?",
+    "[Which {part}~]?",
     "!sized+v:have+p:|What is {owned} {labelled}?",
     "!sized+v:have+p:|What is the {labelled} of {topic}?",
     "!p:|[{Prep} which {labelled}]?",
@@ -272,6 +234,7 @@ GENERIC_WHAT = (
     "v:married|Who is {owned} husband or wife?",
     "v:open+p:with|How do I open {topic}?",
     "v:open+p:with|What do I need to open {topic}?",
+    "v:make+p:with|What goes in {topic}?",
     "passive+p:with+!person|How do I {lemma} {topic}?",
     "passive+p:with+!person|What do I need to {lemma} {topic}?",
     "v:have|What {do} {topic} own?",
@@ -300,7 +263,7 @@ ASKED_ONLY = (
     "Help me, please. [*~]?",
 )
 
-ASKED_OF_ALL = (*ASKED_ONLY[:2], "[{Prep} which {which}]?", *ASKED_ONLY[2:])
+ASKED_OF_ALL = (*ASKED_ONLY[:2], "[Which {floor}~]?", "[What {floor}~]?", "[{Prep} which {which}]?", *ASKED_ONLY[2:])
 
 PHONE_OF = (
     "phone,number|What is {owned} phone number?",
@@ -318,24 +281,6 @@ PHONE_OF = (
     "How can I contact {topic}?",
 )
 
-WHERE = (
-    "[Where]?",
-    "[{Prep} which {which}]?",
-    "[{Prep} which {labelled}]?",
-    "passive+past|Where did we {lemma} {topic}?",
-    "v:buy,v:get|Which shop {aux} {actor} {lemma} {topic} from?",
-    "v:buy,v:get|Where {aux} {actor} get {topic}?",
-    "v:go|Where do I put {topic}?",
-    "v:go|I want to throw away {topic}. [Where]?",
-    "v:arrive,v:stop|At which place {do} {topic} {lemma}?",
-    "passive|[At which place]?",
-    "[Where exactly]?",
-    "Do you know (where)?",
-    "past|Do you remember (where)?",
-    "Tell me (where).",
-    "Can you remind me (where)?",
-)
-
 DIMENSION = (
     "[How {dimension}]?",
     "!age|What {be} the {extent} of {topic}?",
@@ -345,17 +290,6 @@ DIMENSION = (
     "!age|Tell me the {extent} of {topic}.",
     "!age|I have to measure {topic}. [How {dimension}]?",
     "age|I am baking a cake for {topic}. How many candles do I need?",
-)
-
-ORIGIN = (
-    "[Where~]?",
-    "v:come+past|Who did {topic} come from?",
-    "v:come+past|Who gave us {topic}?",
-    "v:be|Where {do} {topic} come from?",
-    "v:be|Which place {be} {topic} from?",
-    "v:be|What {be} the origin of {topic}?",
-    "v:leave,v:go,v:start|From where {do} {topic} {lemma}?",
-    "v:leave,v:go,v:start|Where do I have to go to catch {topic}?",
 )
 
 COLOUR = (
@@ -378,15 +312,6 @@ CHIP = (
     "Do you know the number of {owned} {thing}?",
 )
 
-CONTENTS = (
-    "[What]?",
-    "What is in {topic}?",
-    "What is inside {topic}?",
-    "What do we keep in {topic}?",
-    "What will I find in {topic}?",
-    "I am opening {topic}. What is in there?",
-)
-
 MEANING = (
     "[What]?",
     "What is the meaning of {topic}?",
@@ -404,19 +329,4 @@ STATE = (
     "What can you tell me about {topic}?",
     "Tell me about {topic}.",
     "I want to use {topic}. What should I know?",
-)
-
-MOVED = (
-    "[Where~]?",
-    "v:move|Where {do} {topic} live now?",
-    "v:move|Which city {do} {topic} live in now?",
-    "v:move|Where {be} {owned} new home?",
-)
-
-RESCHEDULED = (
-    "[When~]?",
-    "day|[Which day~]?",
-    "clock|[What time~]?",
-    "When is {topic} now?",
-    "What is the new date of {topic}?",
 )

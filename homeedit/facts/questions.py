@@ -4,53 +4,27 @@ import re
 from collections.abc import Iterable, Iterator
 
 from homeedit.facts.clause import Clause
-from homeedit.facts.finding import looks_plural
-from homeedit.facts.kinds import subject_kind
-from homeedit.facts.other_side import job_of, other_side
+from homeedit.facts.other_side import other_side
 from homeedit.facts.patterns import Relation, relation_of
 from homeedit.facts.phrasings import INDIRECT
 from homeedit.facts.scene import Scene, direct, embedded, names_a_person, scene_of
-from homeedit.facts.verbs import past
-from homeedit.facts.vocabulary import MASS_WORDS, kinds_of
-from homeedit.facts.words import NUMBER_WORDS, PLACE_PREPOSITIONS, plain
+from homeedit.facts.scene_fields import more_fields
+from homeedit.facts.scene_tags import INSURERS, tags_of
+from homeedit.facts.vocabulary import MASS_WORDS
 
 MOST_QUESTIONS = 12
 """How many questions a fact gets at most, the natural one included."""
 ENOUGH_QUESTIONS = 8
 """With so many of its relation's own, a fact gets no general indirect ones ("Do you know ...")."""
 _MARK = re.compile(r"(\[[^\]]+\]|\([^)]+\))")
-_EXTENTS = {
-    "long": "length",
-    "wide": "width",
-    "high": "height",
-    "tall": "height",
-    "deep": "depth",
-    "heavy": "weight",
-    "thick": "thickness",
-    "old": "age",
-}
-INSURERS = ("insure", "insured", "register", "registered", "bank")
-"""Verbs that are done with a company."""
-_NETWORK = ("wifi", "wi-fi", "wlan", "network", "internet", "router", "hotspot")
-_NOT_OPENED = ("wifi", "wi-fi", "netflix", "email", "e-mail", "printer", "account", "spotify", "bank", "card")
-_ROUTINES = {
-    "bedtime": ("go to bed", "be in bed"),
-    "lunch time": ("have lunch", "have lunch"),
-    "dinner time": ("have dinner", "be at the table"),
-    "bath time": ("have a bath", "be in the bath"),
-    "nap time": ("take a nap", "take a nap"),
-    "wake-up time": ("wake up", "get up"),
-    "curfew": ("have to be home", "be home"),
-    "breakfast time": ("have breakfast", "be at breakfast"),
-}
 
 
 def questions_of(clause: Clause) -> tuple[str, tuple[str, ...]]:
     """The relation's name and the questions for one understood sentence."""
     scene = scene_of(clause)
     relation = relation_of(scene)
-    tags = _tags(scene)
-    scene.fields.update(_more_fields(scene) | other_side(scene))
+    tags = tags_of(scene)
+    scene.fields.update(more_fields(scene) | other_side(scene))
     leading = _leading(scene, relation, tags)
     found: dict[str, str] = {}
     general = INDIRECT if relation.indirect else ()
@@ -182,140 +156,3 @@ def automatic(scene: Scene) -> tuple[str, bool]:
     if scene.target_kind == "money":
         return "How much", True
     return "What", True
-
-
-def _tags(scene: Scene) -> frozenset[str]:
-    """What templates can ask about a scene."""
-    clause, fields = scene.clause, scene.fields
-    head = fields.get("head", fields["noun"]).lower()
-    tags = {
-        scene.target_kind,
-        f"s:{scene.subject_kind}",
-        f"v:{clause.lemma}",
-        f"p:{clause.preposition}",
-        clause.style,
-    }
-    tags |= {f"h:{kind}" for kind in scene.heads}
-    simple = fields["topic"] in (f"the {fields['bare']}", f"our {fields['bare']}") and fields["bare"] == fields["noun"]
-    live = scene.subject_kind in ("person", "role", "group", "pet")
-    target_words = clause.target.lower().split()
-    flags = {
-        "identity": scene.identity,
-        "past": clause.auxiliary in ("was", "were", "did", "has", "have"),
-        "passive": "done" in fields,
-        "modal": clause.auxiliary in ("must", "should") or clause.style == "imperative",
-        "person": scene.person_answers,
-        "simple_role": simple and scene.subject_kind == "role" and not clause.plural,
-        "live_subject": live,
-        "teacher": head.endswith("teacher") and "owner" in fields,
-        "edible": any({"allergen", "food"} & set(kinds_of(plain(word))) for word in target_words),
-        "opens": bool({"door", "locked"} & set(kinds_of(fields.get("modifier", "")))) or _lockable(fields),
-        "network": any(word in _NETWORK for word in fields.get("modifier", "").lower().split()),
-        "has_owner": "owner" in fields,
-        "numbered": scene.target_kind == "number" and target_words[0] in ("number", "no", "no."),
-        "age_target": scene.target_kind == "age",
-        "ends": clause.lemma == "end" and clause.preposition in ("in", "with") and not scene.tells_time,
-        "named_target": scene.target_kind in ("name", "person") and not live,
-        "address_head": head.endswith("address") and scene.target_kind != "email" and "mail" not in head,
-        "size_head": "size" in head,
-        "favourite_head": head.startswith(("favourite ", "favorite ")),
-        "routine_head": head in _ROUTINES,
-        "has_in": fields["noun"] != fields["bare"] and "owner" not in fields,
-        "can_ask": clause.lemma != "allow",
-        "a_target": target_words[0] in ("a", "an"),
-        "a_name": target_words[0] in ("a", "an") and len(target_words) == 2 and clause.target.split()[1][0].isupper(),
-        "ours": clause.determiner == "our",
-        "stored": clause.lemma == "store",
-        "people": fields["noun"].split()[-1] != "room" and subject_kind(" ".join(target_words).removeprefix("the "), "the") in ("group", "role"),
-        "off": fields.get("particle") == "off",
-        "thing_subject": scene.subject_kind == "thing" and simple,
-        "attributive": not live and target_words[0] not in ("a", "an"),
-        "from_place": clause.preposition == "from" and not scene.person_answers
-        and scene.target_kind == "text" and target_words[0] in ("the", "a", "our"),
-        "with": clause.preposition in ("with", "without"),
-        "job": job_of(scene),
-        "quantity": "quantity" in fields,
-        "sized": "size" in fields.get("labelled", "") and clause.lemma in ("wear", "be"),
-        "role_owner": "the_owner" in fields,
-        "whom": scene.person_answers or clause.lemma in INSURERS,
-        "languages": scene.target_kind == "language",
-    }  # fmt: skip
-    return frozenset(tags | {name for name, holds in flags.items() if holds})
-
-
-def _lockable(fields: dict[str, str]) -> bool:
-    words = fields.get("modifier", "").lower().split()
-    return bool(words) and not any(word in _NOT_OPENED for word in words) and words[-1] in (
-        "door", "gate", "safe", "lock", "garage", "locker", "box", "shed",
-    )  # fmt: skip
-
-
-def _more_fields(scene: Scene) -> dict[str, str]:
-    """Fields that only some relations' templates name."""
-    clause, fields = scene.clause, scene.fields
-    topic = fields["topic"]
-    last = clause.target.lower().split()[-1].strip(".")
-    more = {
-        "Topic": topic[:1].upper() + topic[1:],
-        "Does": fields["do"].capitalize(),
-        "Be": fields["be"].capitalize(),
-        "aux": clause.auxiliary if clause.auxiliary not in ("", "'s") else "is",
-        "verb": clause.verb,
-        "was": "were" if fields["be"] == "are" else "was",
-        "prep": clause.preposition,
-        "until": clause.preposition or "until",
-        "Until": (clause.preposition or "until").capitalize(),
-        "it_object": "them" if clause.plural else "it",
-        "them_person": "them" if clause.plural or scene.subject_kind != "pet" else "it",
-        "on": "with" if clause.preposition in ("with", "without") else "for",
-        "act": clause.verb,
-    }
-    if "the_owner" in fields:
-        more["our_owner"] = f"our {fields['the_owner'].removeprefix('the ')}"
-    sized = re.fullmatch(r"(shoe|boot|glove|ring|hat|trouser) size", fields.get("labelled", ""))
-    if sized:
-        more["garment"] = sized[1] + "s"
-    meal = re.search(r" for (breakfast|lunch|dinner|supper|dessert)$", clause.target)
-    if meal:
-        more["meal"] = meal[1]
-    more["actor"] = "I" if clause.actor == "i" else clause.actor
-    times = re.search(r"(?:times|once|twice) ((?:a|per|each|every) \w+)$", clause.target)
-    if times:
-        more["a_period"] = times[1]
-    if last in _EXTENTS:
-        more |= {"dimension": last, "extent": _EXTENTS[last]}
-    if clause.preposition in ("at", "above", "below"):
-        more["At"] = clause.preposition.capitalize()
-    if "modifier" in fields:
-        known = kinds_of(fields["modifier"]) or fields["modifier"].islower()
-        more["the_modifier"] = f"the {fields['modifier']}" if known else fields["modifier"]
-    if clause.object:
-        more["object_plain"] = re.sub(r"^(his|her|their|its|my|our) ", "", clause.object)
-        more["them_object"] = "them" if looks_plural(clause.object) else "it"
-        more["thing"] = re.sub(r"^(a|an|the) ", "", clause.object)
-    if "done" in fields:
-        more["past"] = past(clause.lemma)
-    if clause.negation == "not" and clause.auxiliary:
-        more["plain_aux"] = clause.auxiliary
-    if clause.target.endswith((" best", " most")):
-        more["most"] = clause.target.split()[-1]
-    kind_of = re.match(r"the ([a-z]+) of ", clause.target)
-    if kind_of:
-        more["kind_of"] = kind_of[1]
-    if clause.lead.lower().startswith("to "):
-        more["goal"] = clause.lead[3:].rstrip(",")
-    head = fields.get("head", "").lower()
-    if head in _ROUTINES:
-        more["routine"], more["routine_be"] = _ROUTINES[head]
-    if head.startswith(("favourite ", "favorite ")):
-        more["favourite"] = head.split(" ", 1)[1]
-    post = fields["bare"].removeprefix(fields["noun"]).strip()
-    if post and plain(post.split()[0]) in PLACE_PREPOSITIONS:
-        more["post"] = post
-    words = clause.target.split()
-    counts = words[0].lower() in NUMBER_WORDS[1:13] or words[0].isdigit()
-    if len(words) > 1 and counts and (words[-1].endswith("s") or words[-1] in ("people", "children")):
-        more["counted"] = " ".join(words[1:]) if len(words) <= 4 else ""
-        if not more["counted"] or clause.preposition:
-            del more["counted"]
-    return more

@@ -246,8 +246,11 @@ def _read_statement(words: list[str], target_at: int | None) -> Clause | None:
     stop = verb
     while stop > 1 and _is_adverb(words, stop - 1):
         stop -= 1
-    subject = " ".join(words[:stop])
+    begin = 1 if plain(words[0]) == "no" and stop > 1 else 0
+    subject = " ".join(words[begin:stop])
     phrase = read_verb_phrase(words, verb, plural=looks_plural(subject))
+    if begin:
+        phrase = replace(phrase, negation="not")  # "No shoes are allowed": shoes are not
     never = next((plain(word) for word in words[stop:verb] if plain(word) in NEGATIONS), "")
     if never:
         phrase = replace(phrase, negation=never)
@@ -257,7 +260,11 @@ def _read_statement(words: list[str], target_at: int | None) -> Clause | None:
         found = (target_at - (length or _preposition_before(words, phrase.end, target_at)), target_at)
     if found is None:
         return None
-    return _build("statement", words, 0, stop, phrase, *found)
+    clause = _build("statement", words, begin, stop, phrase, *found)
+    if clause and begin:
+        finite, _, rest = clause.stated.partition(" ")
+        return replace(clause, topic=clause.subject, stated=f"{finite} not {rest}".strip())
+    return clause
 
 
 def _is_adverb(words: list[str], at: int) -> bool:

@@ -25,6 +25,11 @@ _OWNED = re.compile(
     r"^(?P<whose>\S+(?: \S+){0,2}?)(?:'s|(?<=s)') (?P<duty>chore|job|task|duty|responsibility|turn|work)$"
 )
 _PRESSURES = re.compile(rf"^{_COUNT} ?(?P<unit>bars?|psi|watts?|kilowatts?|volts?)$")
+_NAMED_PART = re.compile(
+    r"^(?:the )?(button|platform|channel|room|key|program|programme|bin|shelf|drawer|gate|seat|row|level|track|lane|bus"
+    rf"|line|tram) (?:\d+|{'|'.join(NUMBER_WORDS[1:13])})$"
+)
+_SECRET = re.compile(r"^(?:the )?(password|passcode|pin|PIN|code|passphrase|user ?name) \S+$")
 _QUANTITIES = {"bar": "pressure", "psi": "pressure", "watt": "power", "kilowatt": "power", "volt": "voltage"}
 _PLACED_IN = frozenset({"container", "room", "furniture"})
 
@@ -36,6 +41,18 @@ def shape_fields(target: str) -> dict[str, str]:
         if match:
             fields = {name: value for name, value in match.groupdict().items() if value}
             return _plural_unit(fields) | ({} if "period" in fields else {"period": ""})
+    match = _NAMED_PART.match(target)
+    if match:
+        return {"label": match[1], "labelled": match[1]}
+    match = re.fullmatch(r"the (?:\w+ )?(floor|storey)", target)
+    if match:
+        return {"floor": match[1]}
+    match = _SECRET.match(target)
+    if match:
+        return {"secret": match[1]}
+    match = re.fullmatch(r"(?:his|her|their|its) (?:left|right) (hand|foot|ear|eye|side|arm|leg)", target)
+    if match:
+        return {"part": match[1]}
     match = _PRESSURES.match(target)
     if match:
         unit = match["unit"].removesuffix("s")
