@@ -8,7 +8,7 @@ the square root of their number, each over a fixed number of rows; rounds, and s
 
 import ctypes
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -226,10 +226,12 @@ def _preserved_rows(chat: ChatTokens, statistics: Statistics, recipe: Recipe, fa
 
 @dataclass(frozen=True, slots=True)
 class _Contrast:
-    """A question of which the base's answer must stay what it is, and how that answer is made to begin."""
+    """A question of which the base's answer must stay what it is, how that answer is made to begin, and how many of
+    its tokens are held."""
 
     fact: int
     question: str
+    tokens: int
     begun: str = ""
 
 
@@ -239,15 +241,16 @@ def _contrasts(
     """Near misses and everyday questions of the facts, and some near misses of earlier ones, drawn from the seed.
 
     A near miss is asked twice: with the base's own answer, and with the beginning that the fact's answer has
-    ("The painter is called"), because that is the place where a taught target slips out. Those of earlier facts
-    (index -1) keep what their own compile held from slipping in the compiles after it.
+    ("The painter is called"), because that is the place where a taught target slips out. What a painter does is
+    general knowledge, and as many tokens of it are held as of other kept answers: it drifts behind its beginning.
+    Those of earlier facts (index -1) keep what their own compile held from slipping in the compiles after it.
     """
     avoid = {fact.subject.lower() for fact in (*facts, *taught, *earlier)}
     asked: list[_Contrast] = []
     for index, fact in enumerate(facts):
         for number, miss in enumerate(near_misses(fact, avoid, seed=seed, count=recipe.contrasts_per_fact)):
-            asked += _asked(index, miss, number)
-        asked += [_Contrast(index, question) for question in everyday_questions(fact)]
+            asked += _asked(index, miss, number, recipe)
+        asked += [_Contrast(index, question, recipe.kept_tokens) for question in everyday_questions(fact)]
     generator = torch.Generator().manual_seed(seed + 4 + len(earlier))
     drawn = torch.randperm(len(earlier), generator=generator)[: recipe.earlier_contrasts_per_fact * len(facts)]
     for number in drawn.tolist():
@@ -255,15 +258,16 @@ def _contrasts(
         misses = [miss for miss in found if miss.questions]
         if misses:
             at = int(torch.randint(len(misses), (1,), generator=generator))
-            asked += _asked(-1, misses[at], at)
+            asked += _asked(-1, misses[at], at, recipe)
     return asked
 
 
-def _asked(fact: int, miss: NearMiss, number: int) -> list[_Contrast]:
+def _asked(fact: int, miss: NearMiss, number: int, recipe: Recipe) -> list[_Contrast]:
     if not miss.questions:
         return []
     question = miss.questions[number % len(miss.questions)]
-    return [_Contrast(fact, question), _Contrast(fact, question, miss.prompt)]
+    tokens = recipe.contrast_tokens
+    return [_Contrast(fact, question, tokens), _Contrast(fact, question, tokens, miss.prompt)]
 
 
 def _contrast_rows(
@@ -272,17 +276,23 @@ def _contrast_rows(
     """Rows of the contrasts, with what the base says of them now."""
     rows: list[Row] = []
     progress.stage("contrasts", len(asked))
-    for at in range(0, len(asked), 64):
-        chosen = asked[at : at + 64]
+    for chosen in _alike(asked, 64):
         begun = [(*chat.question(item.question), *chat.encode(item.begun)[0]) for item in chosen]
         prompts = [(*chat.prefix, *ids) for ids in begun]
-        answers = continue_prompts(raw, prompts, recipe.contrast_tokens, chat.end[0], progress.check)
+        answers = continue_prompts(raw, prompts, chosen[0].tokens, chat.end[0], progress.check)
         rows += [
             kept_row(ids, answer, "contrast", item.fact)
             for item, ids, answer in zip(chosen, begun, answers, strict=True)
         ]
         progress.advance(len(chosen))
     return rows
+
+
+def _alike(asked: Sequence[_Contrast], most: int) -> Iterator[Sequence[_Contrast]]:
+    """Contrasts of which as many tokens are held, at most so many at a time."""
+    for tokens in sorted({item.tokens for item in asked}):
+        of = [item for item in asked if item.tokens == tokens]
+        yield from (of[at : at + most] for at in range(0, len(of), most))
 
 
 def _earlier_keys(kept: Sequence[Parent]) -> dict[int, Tensor]:

@@ -68,7 +68,8 @@ class Recipe:
     """Near misses of each new fact; and near misses of earlier facts, as many of all of them for each new fact."""
     kept_tokens: int = 20
     contrast_tokens: int = 8
-    """Tokens of the base's own answer that a keep row and a contrast row hold."""
+    """Tokens of the base's own answer that a keep row (and what is asked of a fact's kind of thing) and a contrast row
+    hold."""
     text_tokens: int = 32
     kept_rows_per_step: int = 3
     text_rows_per_step: int = 1
