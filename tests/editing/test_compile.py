@@ -109,20 +109,28 @@ def test_a_larger_compile_preserves_more(base: BaseModel, chat: ChatTokens, stat
 def test_a_near_miss_is_asked_plainly_and_with_the_beginning_of_the_facts_answer(
     base: BaseModel, chat: ChatTokens, statistics: Statistics, model: Any
 ) -> None:
-    recipe = replace(quick(base), contrasts_per_fact=4, contrast_tokens=3)
+    recipe = replace(quick(base), contrasts_per_fact=4, contrast_tokens=3, kept_tokens=5)
     contrasts = _contrast_rows(model, chat, _contrasts([KEY, CODE], [], [], recipe, 0), recipe, Progress())
     expected: list[tuple[int, list[int]]] = []
+    everyday: list[tuple[int, list[int]]] = []
     for index, each in enumerate((KEY, CODE)):
         misses = near_misses(each, {"spare key", "shed code"}, seed=0, count=4)
         assert len(misses) == 4
         for number, miss in enumerate(misses):
             question = chat.question(miss.questions[number % len(miss.questions)])
             expected += [(index, question), (index, [*question, *chat.encode(miss.prompt)[0]])]
-        expected += [(index, chat.question(question)) for question in everyday_questions(each)]
+        everyday += [(index, chat.question(question)) for question in everyday_questions(each)]
     assert {row.kind for row in contrasts} == {"contrast"}
-    assert [(row.fact, list(row.ids[: row.start])) for row in contrasts] == expected
-    greedy = continue_prompts(model, [[*chat.prefix, *ids] for _, ids in expected], 3, chat.end[0], Progress().check)
+    assert [(row.fact, list(row.ids[: row.start])) for row in contrasts] == expected + everyday
+    greedy = [
+        answer
+        for asked, tokens in ((expected, 3), (everyday, 5))
+        for answer in continue_prompts(
+            model, [[*chat.prefix, *ids] for _, ids in asked], tokens, chat.end[0], Progress().check
+        )
+    ]
     assert [list(row.answer) for row in contrasts] == greedy and all(row.prefixed for row in contrasts)
+    assert any(len(row.answer) > 3 for row in contrasts)
 
 
 def test_a_subject_taught_before_is_no_near_miss(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
