@@ -37,7 +37,7 @@ COLUMNS = 4
 """Most panels side by side."""
 ROW_HEIGHT = 0.21
 """Inches that a method's line takes in a dot plot."""
-MOST_CURVES = 6
+MOST_CURVES = 9
 """Metrics drawn as curves: a suite's first; the table has all."""
 SHARED = (BLUE, GREY)
 """Families that stand in every panel of the curves."""
