@@ -263,7 +263,7 @@ def _read_statement(words: list[str], target_at: int | None) -> Clause | None:
     clause = _build("statement", words, begin, stop, phrase, *found)
     if clause and begin:
         finite, _, rest = clause.stated.partition(" ")
-        return replace(clause, topic=clause.subject, stated=f"{finite} not {rest}".strip())
+        return replace(clause, topic=clause.subject, actor=clause.subject, stated=f"{finite} not {rest}".strip())
     return clause
 
 
