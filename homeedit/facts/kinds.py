@@ -102,7 +102,10 @@ _TALENTS: dict[TargetKind, frozenset[str]] = {
     "instrument": _INSTRUMENTS,
     "sport": _SPORTS,
 }
-_TITLES = frozenset("mr mrs ms miss dr doctor professor prof aunt uncle auntie sir madam mx sister father".split())
+_TITLES = frozenset(
+    "mr mrs ms miss dr doctor professor prof sir madam mx aunt uncle auntie tante onkel sister brother mother father"
+    " cousin nephew niece grandma grandpa granny grandad nana oma opa mama papa".split()
+)
 _FIXED_PLACES = frozenset({"shop", "room", "fixture", "transport"})
 _ROLE_WORDS = frozenset("owner boss chairman president captain leader parent friend partner contact person".split())
 _LIVING = frozenset({"pet"})

@@ -7,7 +7,7 @@ PLACE = (
     "[{Prep} which {labelled}]?",
     "!live_subject,!s:place|Where do we keep {topic}?",
     "Where can I find {topic}?",
-    "has_owner+!s:place|Where {owners_do} {owner} keep the {head}?",
+    "has_owner+!s:place|Where {owners_do} {owner} keep {their} {head}?",
     "!live_subject,!s:place+!stored|Where {be} {topic} stored?",
     "!live_subject,!s:place|I need {topic}. Where {be} {it}?",
     "live_subject|I am looking for {topic}. Where can I find {them_person}?",

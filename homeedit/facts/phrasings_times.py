@@ -46,6 +46,7 @@ TIME = (
     "has_owner|When {be} {swapped}?",
     "has_owner+month|In which month {be} {swapped}?",
     "v:deliver|When {do} {topic} arrive?",
+    "v:deliver+date|On what date {do} {topic} arrive?",
     "routine_head|When {owners_do} {owner} {routine}?",
     "routine_head|What time should {owner} {routine_be}?",
     "v:come,v:arrive,v:visit,v:call+!day|When should I expect {topic}?",

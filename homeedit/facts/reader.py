@@ -359,6 +359,7 @@ _PERSON_VERBS = frozenset(
 POSSESSIVE_ALL = frozenset({"the", "my", "our", "your", "their", "his", "her", "of"})
 
 
+_NUMBERED = frozenset("number plate card code iban account phone mobile id".split())
 _PAYING = frozenset("cost charge pay earn get owe".split())
 
 
@@ -368,7 +369,8 @@ def kind_of_target(clause: Clause) -> TargetKind:
     if kind == "measure" and "pound" in clause.target and clause.lemma in _PAYING:
         return "money"
     if clause.preposition == "in" and re.match(r"(19|20)\d\d\b", clause.target):
-        return "year"
+        # "Oma's phone number ends in 2014": its digits, not its last year.
+        return "number" if clause.lemma == "end" and plain(clause.subject.split()[-1]) in _NUMBERED else "year"
     if clause.preposition not in (
         "",
         "at",

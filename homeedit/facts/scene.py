@@ -48,6 +48,14 @@ _CONTRACTED = {
     "has": "hasn't",
     "have": "haven't",
 }
+_OF_PEOPLE = frozenset(
+    "live work allergic intolerant hate love prefer learn speak study marry married afraid scared".split()
+)
+_BEHIND_NOUN = re.compile(
+    r" (?:in|on|at|from|for|with|to|by|behind|beside|under|near|that|who|which|we|you|I"
+    r"|upstairs|downstairs|opposite|next door)\b"
+)
+"""Where what a thing is ends, and which one it is begins."""
 _NEVER_A_TIME = frozenset({"secret", "contact", "identity", "size", "locked"})
 
 
@@ -122,14 +130,10 @@ def scene_of(clause: Clause) -> Scene:
     determiner = clause.topic.split()[0] if clause.topic.split()[0] in DETERMINERS else ""
     bare = clause.topic.removeprefix(determiner).strip() or clause.topic
     about = subject_kind(bare, determiner)
+    if about == "thing" and clause.lemma in _OF_PEOPLE and clause.topic.istitle() and not kinds_of(bare):
+        about = "person"  # a name that no list has
     owner, head = _owner_and_head(clause.topic, bare, determiner)
-    noun = (
-        head
-        or re.split(
-            r" (?:in|on|at|from|for|with|to|that|who|which|we|you|I|upstairs|downstairs|opposite|next door)\b", bare
-        )[0].strip()
-        or bare
-    )
+    noun = head or _BEHIND_NOUN.split(bare)[0].strip() or bare
     heads = frozenset(head_kinds(noun))
     if plain(noun.split()[-1]) in ("code", "pin", "password", "passcode", "combination", "passphrase"):
         heads |= {"secret"}

@@ -30,7 +30,13 @@ ROUTINES = {
     "breakfast time": ("have breakfast", "be at breakfast"),
 }
 """Hours of a day: what one does then, and what one should have done."""
-_SPREAD = frozenset("toast bread sandwich pizza waffle pancake egg steak chip fry burger bagel roll".split())
+_SPREAD = frozenset(
+    "toast bread sandwich pizza waffle pancake egg steak chip fry burger bagel roll potato popcorn".split()
+)
+_HE = frozenset("dad daddy papa grandpa grandad grandfather opa uncle brother father son mr nephew".split())
+_SHE = frozenset(
+    "mum mummy mom mama grandma granny grandmother nana oma aunt auntie sister mother daughter mrs ms niece".split()
+)
 _INSIDE = {
     "meal": r" for (breakfast|lunch|dinner|supper|dessert)$",
     "each": r" (?:an?|per|each|every) (hour|day|week|month|year|night|visit|lesson)$",
@@ -82,6 +88,9 @@ def _of_subject(scene: Scene) -> dict[str, str]:
     }
     if "the_owner" in fields:
         more["our_owner"] = f"our {fields['the_owner'].removeprefix('the ')}"
+    if "owner" in fields:
+        last = plain(fields["owner"].split()[0 if fields["owner"][0].isupper() else -1])
+        more["their"] = "his" if last in _HE else "her" if last in _SHE else "the"
     if "modifier" in fields:
         known = kinds_of(fields["modifier"]) or fields["modifier"].islower()
         more["the_modifier"] = f"the {fields['modifier']}" if known else fields["modifier"]

@@ -23,7 +23,7 @@ ASKED = {
     "The chimney was last swept in 2022.": ["When was the chimney last swept?"],
     "We changed the water filter in February.": ["In which month was the water filter changed?"],
     "The anniversary of Mum and Dad is in September.": ["In which month is Mum and Dad's anniversary?"],
-    "Grandpa's walking stick is in the umbrella stand.": ["Where does Grandpa keep the walking stick?"],
+    "Grandpa's walking stick is in the umbrella stand.": ["Where does Grandpa keep his walking stick?"],
     "The vet's name is Doctor Okafor.": ["Who is our vet?"],
     "We live on the seventh floor.": ["Which floor do we live on?"],
     "Our printer works with cartridge 653.": ["Which cartridge does our printer work with?"],
