@@ -39,7 +39,7 @@ _MANNERS = frozenset(
 )
 SHOWING = frozenset("show display measure weigh give count report print".split())
 """What an instrument does in its unit."""
-_UNITS = frozenset(
+UNITS = frozenset(
     "celsius fahrenheit kelvin miles kilometres kilometers metres meters feet inches yards centimetres centimeters"
     " ounces grams pounds kilos kilograms stone litres liters gallons pints cups euros dollars percent bar psi".split()
 )
@@ -151,7 +151,7 @@ def _splits(words: list[str], phrase: VerbPhrase, at: int, preposition: str, spr
         return lemma in _SHARING | _SETTING or lemma == "have" and plain(words[-2]) == "number"
     if preposition == "for":
         return lemma in _SETTING - {"need"}
-    return preposition == "in" and lemma in SHOWING and plain(words[-1]) in _UNITS
+    return preposition == "in" and lemma in SHOWING and plain(words[-1]) in UNITS
 
 
 def _name_split(words: list[str], at: int) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from homeedit.facts import phrasings as being
 from homeedit.facts import phrasings_doing as doing
 from homeedit.facts import phrasings_places as places
 from homeedit.facts import phrasings_times as times
-from homeedit.facts.answer import PLACE_VERBS, SHOWING
+from homeedit.facts.answer import PLACE_VERBS, SHOWING, UNITS
 from homeedit.facts.kinds import TIME_KINDS
 from homeedit.facts.other_side import does_something, opens_with_code
 from homeedit.facts.scene import Scene
@@ -192,6 +192,10 @@ def _state(scene: Scene) -> bool:
     return " " not in target and target.islower() and (is_participle(target) or target in ADJECTIVES)
 
 
+def _in_a_unit(scene: Scene) -> bool:
+    return scene.clause.target.lower().split()[-1] in UNITS
+
+
 def _infinitive(scene: Scene) -> bool:
     return is_base(scene.clause.target.split()[0])
 
@@ -209,8 +213,8 @@ def _about_circumstance(scene: Scene) -> bool:
 
 
 def _of_all(scene: Scene) -> bool:
-    """Whether the sentence says what nobody or everybody does."""
-    if scene.clause.subject.lower() in ("we", "i"):
+    """Whether the sentence says what nobody or everybody does, or where we are: there is no thing to ask for."""
+    if scene.clause.subject.lower() in ("we", "i") and _place(scene) and not _timed(scene):
         return True
     return scene.clause.style == "statement" and scene.fields["topic"] in ("nobody", "everyone", "everybody", "someone")
 
@@ -270,7 +274,8 @@ RELATIONS: tuple[Relation, ...] = (
     _relation("taste", doing.TASTE, _verb(*_TASTES), _preposition("")),
     _relation("learn", doing.LEARN, _verb(*_TALENTS), _preposition("")),
     _relation("doing", doing.DOING, does_something),
-    _relation("unit", doing.UNIT, _verb(*SHOWING), _preposition("in")),
+    _relation("unit", doing.UNIT, _verb("measure", "weigh"), _preposition("in"), _subject("thing", "place")),
+    _relation("unit", doing.UNIT, _verb(*SHOWING), _preposition("in"), _subject("thing"), _in_a_unit),
     _relation("reach", ("[How]?", *being.PHONE_OF), _verb("reach"), _target("phone", "number", "email")),
     _relation("chip", being.CHIP, _verb("have"), _preposition("with"), indirect=False),
     _relation("vehicle", doing.VEHICLE, _rides, _preposition("by", "on")),

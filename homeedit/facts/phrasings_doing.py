@@ -55,12 +55,12 @@ DONE_BY = (
 
 PREFERENCE = (
     "[How]?",
-    "with|What goes with {object_plain} for {topic}?",
+    "p:with|What goes with {object_plain} for {topic}?",
     "with|What {do} {topic} {lemma} {object} {prep}?",
     "How {do} {topic} like {object}?",
     "I am preparing {object_plain}. How will {topic} like {them_object}?",
-    "with|What {do} {topic} want {on_in} {object}?",
-    "with|What should I put {on_in} {object_plain} for {topic}?",
+    "p:with|What {do} {topic} want {on_in} {object}?",
+    "p:with|What should I put {on_in} {object_plain} for {topic}?",
     "How should I serve {topic} {object}?",
     "How {do} {topic} want {object}?",
     "Do you know (how)?",

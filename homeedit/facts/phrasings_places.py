@@ -7,8 +7,8 @@ PLACE = (
     "[{Prep} which {labelled}]?",
     "!live_subject,!s:place|Where do we keep {topic}?",
     "Where can I find {topic}?",
-    "has_owner+!s:place|Where {owners_do} {owner} keep {their} {head}?",
-    "!live_subject,!s:place+!stored|Where {be} {topic} stored?",
+    "has_owner+!live_subject+!s:place|Where {owners_do} {owner} keep {their} {head}?",
+    "v:keep+!live_subject+!s:place|Where {be} {topic} stored?",
     "!live_subject,!s:place|I need {topic}. Where {be} {it}?",
     "live_subject|I am looking for {topic}. Where can I find {them_person}?",
     "s:place|I am looking for {topic}. Where {be} {it}?",
@@ -58,9 +58,8 @@ WHERE = (
     "p:on|[Which {floor}~]?",
     "p:on|[What {floor}~]?",
     "passive+past|Where did we {lemma} {topic}?",
-    "p:from|[Where]?",
-    "v:buy,v:get|Which shop {aux} {actor} {lemma} {topic} from?",
-    "v:buy,v:get|Where {aux} {actor} get {topic}?",
+    "agent+v:buy,v:get+!live_subject|Which shop {aux} {actor} {lemma} {topic} from?",
+    "agent+v:buy,v:get|Where {aux} {actor} get {topic}?",
     "v:go|Where do I put {topic}?",
     "v:go|I want to throw away {topic}. [Where]?",
     "v:arrive,v:stop|At which place {do} {topic} {lemma}?",
@@ -74,10 +73,10 @@ WHERE = (
 
 ORIGIN = (
     "[Where~]?",
-    "v:come+past|Who did {topic} come from?",
-    "v:come+past|Who gave us {topic}?",
+    "person,people+v:come+past|Who did {topic} come from?",
+    "person,people+v:come+past|Who gave us {topic}?",
     "agent+v:get,v:buy|Where {aux} {actor} {lemma} {topic}?",
-    "agent+v:get,v:buy|Which shop {aux} {actor} get {topic} from?",
+    "agent+v:get,v:buy+!live_subject+!people|Which shop {aux} {actor} get {topic} from?",
     "v:be|Where {do} {topic} come from?",
     "v:be|Which place {be} {topic} from?",
     "v:be|What {be} the origin of {topic}?",
@@ -87,9 +86,8 @@ ORIGIN = (
 
 MOVED = (
     "[Where~]?",
-    "v:move|Where {do} {topic} live now?",
-    "v:move|Which city {do} {topic} live in now?",
-    "v:move|Where {be} {owned} new home?",
+    "v:move+live_subject|Where {do} {topic} live now?",
+    "v:move+live_subject|Where {be} {owned} new home?",
 )
 
 CONTENTS = (

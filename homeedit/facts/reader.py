@@ -6,17 +6,20 @@ from dataclasses import replace
 from homeedit.facts import verbs
 from homeedit.facts.answer import find_answer
 from homeedit.facts.clause import Clause, Style, VerbPhrase, read_verb_phrase, skip_adverbs
+from homeedit.facts.clause_target import kind_of_target
 from homeedit.facts.finding import find_verb, guess_verb, has_head, looks_plural
-from homeedit.facts.kinds import TIME_KINDS, TargetKind, is_hour, is_person_name, target_kind
+from homeedit.facts.kinds import TIME_KINDS, is_person_name
 from homeedit.facts.topics import topic_of
 from homeedit.facts.turning import turned
 from homeedit.facts.words import (
+    ADJECTIVES,
     ADVERBS,
     DAY_PARTS,
     DAYS,
     DETERMINERS,
     MONTHS,
     NEGATIONS,
+    PARTICLES,
     PLACE_PREPOSITIONS,
     PREPOSITIONS,
     PRONOUN_ACTORS,
@@ -153,6 +156,18 @@ def _subject_of_circumstance(words: list[str], end: int) -> str:
 
 
 _MEALS = frozenset("breakfast lunch dinner supper dessert".split())
+
+
+def _is_a_thing(clause: Clause) -> bool:
+    """Whether the object is a thing with a place: "the key", no "early", no "the door locked"."""
+    words = clause.object.split()
+    last = plain(words[-1]) if words else ""
+    bare = last in ADJECTIVES | PARTICLES or verbs.is_participle(last) or split_preposition(words, len(words) - 1) > 0
+    named = len(words) > 1 and plain(words[0]) in DETERMINERS
+    return named and not bare and kind_of_target(clause) not in TIME_KINDS | {"duration", "frequency"}
+
+
+_SIMPLE = frozenset({"do", "does", "did"})
 _PLACING = frozenset("hide put leave keep store place stow park hang".split())
 _THEIRS = frozenset({"his", "her", "their"})
 _OPENERS = frozenset({"please", "always", "never", "do", "don't", "not", "remember"})
@@ -193,22 +208,26 @@ def _read_agent(words: list[str], target_at: int | None) -> Clause | None:
     if negation:
         phrase = replace(phrase, negation=negation)
     clause = _object_clause("agent", words, phrase, target_at, "I" if actor == "i" else actor)
-    if clause and clause.lemma == "put" and clause.auxiliary == "do" and kind_of_target(clause) not in TIME_KINDS:
-        return replace(clause, auxiliary="did")  # "I put the receipts in the box": where they are, not a habit
+    habit = {"always", "usually", "normally", "never", "every"} & {plain(word) for word in words}
+    if clause and actor == "i" and clause.lemma == "put" and clause.auxiliary == "do" and not habit:
+        if clause.preposition in PLACE_PREPOSITIONS and _is_a_thing(clause):
+            return replace(clause, auxiliary="did")  # "I put the receipts in the box": where they are, not a habit
     return clause
 
 
 def _read_placing(words: list[str], target_at: int | None) -> Clause | None:
     """ "Grandpa hid the key under the frog" is about the key, not about Grandpa."""
     verb = find_verb(words)
-    if not verb or verb > 3 or not is_person_name(" ".join(words[:verb])):
-        return None
-    phrase = read_verb_phrase(words, verb, plural=False)
-    if phrase.lemma not in _PLACING or phrase.passive or phrase.negation or phrase.auxiliary not in ("did", "does"):
-        return None
     actor = " ".join(words[:verb])
+    if not verb or verb > 3 or not is_person_name(actor) or {plain(word) for word in words[:verb]} & NEGATIONS:
+        return None
+    phrase = read_verb_phrase(words, verb, plural=looks_plural(actor))
+    if phrase.lemma not in _PLACING or phrase.passive or phrase.negation or phrase.auxiliary not in _SIMPLE:
+        return None
+    if phrase.lemma == "put" and phrase.auxiliary != "did":
+        return None  # "Dad puts milk in his tea" is about Dad
     clause = _object_clause("agent", words, phrase, target_at, actor)
-    if clause is None or not clause.object or clause.preposition not in PLACE_PREPOSITIONS:
+    if clause is None or clause.preposition not in PLACE_PREPOSITIONS - {"by"} or not _is_a_thing(clause):
         return None
     return replace(clause, topic=f"{actor}'s {clause.subject}") if clause.determiner in _THEIRS else clause
 
@@ -246,11 +265,11 @@ def _read_statement(words: list[str], target_at: int | None) -> Clause | None:
     stop = verb
     while stop > 1 and _is_adverb(words, stop - 1):
         stop -= 1
-    begin = 1 if plain(words[0]) == "no" and stop > 1 else 0
-    subject = " ".join(words[begin:stop])
+    subject = " ".join(words[:stop])
     phrase = read_verb_phrase(words, verb, plural=looks_plural(subject))
+    begin = 1 if _denies(words[:stop], phrase) else 0
     if begin:
-        phrase = replace(phrase, negation="not")  # "No shoes are allowed": shoes are not
+        phrase = replace(phrase, negation="not")
     never = next((plain(word) for word in words[stop:verb] if plain(word) in NEGATIONS), "")
     if never:
         phrase = replace(phrase, negation=never)
@@ -261,10 +280,20 @@ def _read_statement(words: list[str], target_at: int | None) -> Clause | None:
     if found is None:
         return None
     clause = _build("statement", words, begin, stop, phrase, *found)
+    if clause and begin and (clause.preposition == "by" or kind_of_target(clause) in TIME_KINDS):
+        return _build("statement", words, 0, stop, replace(phrase, negation=never), *found)
     if clause and begin:
         finite, _, rest = clause.stated.partition(" ")
         return replace(clause, topic=clause.subject, actor=clause.subject, stated=f"{finite} not {rest}".strip())
     return clause
+
+
+def _denies(subject: list[str], phrase: VerbPhrase) -> bool:
+    """ "No shoes are allowed …": shoes are not. What may not be is said of many, with "allowed" or a modal verb."""
+    if len(subject) < 2 or plain(subject[0]) != "no" or plain(subject[1]) in ("one", "more", "fewer", "less", "other"):
+        return False
+    may = phrase.lemma in ("allow", "permit") or phrase.auxiliary in verbs.MODALS and phrase.lemma != "be"
+    return may and looks_plural(" ".join(subject[1:]))
 
 
 def _is_adverb(words: list[str], at: int) -> bool:
@@ -326,6 +355,8 @@ def _build(
         topic = subject
     else:
         topic = topic_of(determiner, subject, first=begin == 0)
+    if noun and plain(noun[0]) == "no":
+        topic = f"no {subject[3:]}"
     plural = looks_plural(subject) or bool(phrase and phrase.finite in ("are", "were"))
     stated = " ".join(words[phrase.start : preposition_at]) if phrase and style != "there" else ""
     said = " ".join(words[phrase.end : preposition_at]) if phrase and style not in ("there",) else ""
@@ -357,39 +388,3 @@ _PERSON_VERBS = frozenset(
     " afraid scared want drink play teach".split()
 )
 POSSESSIVE_ALL = frozenset({"the", "my", "our", "your", "their", "his", "her", "of"})
-
-
-_NUMBERED = frozenset("number plate card code iban account phone mobile id".split())
-_PAYING = frozenset("cost charge pay earn get owe".split())
-
-
-def kind_of_target(clause: Clause) -> TargetKind:
-    """The kind of the clause's target; a bare small number after "at" is a time."""
-    kind = target_kind(clause.target)
-    if kind == "measure" and "pound" in clause.target and clause.lemma in _PAYING:
-        return "money"
-    if clause.preposition == "in" and re.match(r"(19|20)\d\d\b", clause.target):
-        # "Oma's phone number ends in 2014": its digits, not its last year.
-        return "number" if clause.lemma == "end" and plain(clause.subject.split()[-1]) in _NUMBERED else "year"
-    if clause.preposition not in (
-        "",
-        "at",
-        "until",
-        "till",
-        "by",
-        "from",
-        "before",
-        "after",
-        "around",
-        "between",
-    ):
-        return kind
-    if clause.preposition and is_hour(clause.target):
-        return "clock"
-    if kind == "text" and clause.preposition:
-        # "from November to March", "between six and seven"
-        parts = re.split(r" (?:to|and|until|till|-|–) ", clause.target)
-        if len(parts) == 2 and is_hour(parts[0]):
-            return "clock"
-        return target_kind(parts[0]) if len(parts) == 2 and target_kind(parts[0]) in TIME_KINDS else kind
-    return kind

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from homeedit.facts.clause import Clause
+from homeedit.facts.clause_target import kind_of_target
 from homeedit.facts.finding import looks_plural
 from homeedit.facts.kinds import (
     TIME_KINDS,
@@ -12,7 +13,6 @@ from homeedit.facts.kinds import (
     is_person_name,
     subject_kind,
 )
-from homeedit.facts.reader import kind_of_target
 from homeedit.facts.shapes import shape_fields
 from homeedit.facts.verbs import gerund, guess_lemma, is_participle, participle
 from homeedit.facts.vocabulary import head_kinds, kinds_of
@@ -49,7 +49,7 @@ _CONTRACTED = {
     "have": "haven't",
 }
 _OF_PEOPLE = frozenset(
-    "live work allergic intolerant hate love prefer learn speak study marry married afraid scared".split()
+    "live allergic intolerant hate love prefer learn speak study marry married afraid scared".split()
 )
 _BEHIND_NOUN = re.compile(
     r" (?:in|on|at|from|for|with|to|by|behind|beside|under|near|that|who|which|we|you|I"

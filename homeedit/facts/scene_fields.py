@@ -87,10 +87,11 @@ def _of_subject(scene: Scene) -> dict[str, str]:
         "them_person": "them" if clause.plural or scene.subject_kind != "pet" else "it",
     }
     if "the_owner" in fields:
-        more["our_owner"] = f"our {fields['the_owner'].removeprefix('the ')}"
+        more["our_owner"] = "our " + re.sub(r"^(the|our|my) ", "", fields["the_owner"])
     if "owner" in fields:
         last = plain(fields["owner"].split()[0 if fields["owner"][0].isupper() else -1])
-        more["their"] = "his" if last in _HE else "her" if last in _SHE else "the"
+        if last in _HE | _SHE and " and " not in fields["owner"]:
+            more["their"] = "his" if last in _HE else "her"
     if "modifier" in fields:
         known = kinds_of(fields["modifier"]) or fields["modifier"].islower()
         more["the_modifier"] = f"the {fields['modifier']}" if known else fields["modifier"]

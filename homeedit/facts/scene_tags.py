@@ -2,7 +2,7 @@
 
 from homeedit.facts.kinds import subject_kind
 from homeedit.facts.other_side import job_of
-from homeedit.facts.scene import Scene
+from homeedit.facts.scene import Scene, names_a_person
 from homeedit.facts.scene_fields import ROUTINES
 from homeedit.facts.vocabulary import kinds_of
 from homeedit.facts.words import plain
@@ -14,6 +14,16 @@ _NOT_OPENED = ("wifi", "wi-fi", "netflix", "email", "e-mail", "printer", "accoun
 _MEDICINES = frozenset(
     "penicillin aspirin ibuprofen paracetamol antibiotic codeine morphine amoxicillin insulin sulfa".split()
 )
+_DEVICES = frozenset(
+    "tablet phone laptop computer ipad console tv television mailbox letterbox suitcase lock padlock safe locker box"
+    " gate door garage shed bike cabinet drawer chest diary scooter car".split()
+)
+_BORROWED = frozenset("book books library dvd dvds film films magazine magazines game games".split())
+_UPKEEP = frozenset(
+    "change clean service sweep wash paint repair replace check test inspect empty descale mow prune fertilise polish"
+    " oil sharpen vacuum dust flip turn fix refill charge treat trim renew flush groom air defrost".split()
+)
+"""What is done to a thing again and again."""
 _COLD = ("fridge", "freezer", "refrigerator", "cooler")
 
 
@@ -33,7 +43,8 @@ def tags_of(scene: Scene) -> frozenset[str]:
     live = scene.subject_kind in ("person", "role", "group", "pet")
     target_words = clause.target.lower().split()
     someone = " ".join(target_words).removeprefix("the ")
-    locked = "alarm" not in fields.get("modifier", "").lower()
+    modifier = fields.get("modifier", "").lower()
+    alarm = modifier.endswith(("alarm", "alarm system"))
     flags = {
         "identity": scene.identity,
         "past": clause.auxiliary in ("was", "were", "did", "has", "have"),
@@ -44,9 +55,17 @@ def tags_of(scene: Scene) -> frozenset[str]:
         "live_subject": live,
         "teacher": head.endswith("teacher") and "owner" in fields,
         "edible": any({"allergen", "food"} & set(kinds_of(plain(word))) for word in target_words),
-        "alarm": not locked,
+        "alarm": alarm,
+        "device": bool(modifier) and modifier.split()[-1] in _DEVICES,
+        "password": head in ("password", "passphrase"),
+        "owner_lives": "owner" in fields and names_a_person(fields["owner"]),
+        "of_topic": " of " in fields["topic"],
+        "ending": clause.lemma in ("end", "finish", "close", "shut", "stop"),
+        "borrowed": bool(_BORROWED & set(fields["noun"].lower().split())),
+        "upkeep": clause.lemma in _UPKEEP,
         "medicine": any(plain(word).rstrip("s") in _MEDICINES for word in target_words),
-        "opens": locked and bool({"door", "locked"} & set(kinds_of(fields.get("modifier", "")))) or _lockable(fields),
+        "opens": not alarm and bool({"door", "locked"} & set(kinds_of(fields.get("modifier", ""))))
+        or _lockable(fields),
         "network": any(word in _NETWORK for word in fields.get("modifier", "").lower().split()),
         "has_owner": "owner" in fields,
         "numbered": scene.target_kind == "number" and target_words[0] in ("number", "no", "no."),
