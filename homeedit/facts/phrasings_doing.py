@@ -24,7 +24,6 @@ BORROWED = (
     "p:from|Who did we {lemma} {topic} from?",
     "p:to|Who did we {lemma} {topic} to?",
     "p:from|Who owns {topic}?",
-    "p:from+titled|Which neighbour owns {topic}?",
     "p:from|Who should I return {topic} to?",
     "p:from|Whose {be} {topic}?",
     "p:from|I want to give {topic} back. Who lent {them} to us?",

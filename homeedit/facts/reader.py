@@ -159,7 +159,7 @@ _MEALS = frozenset("breakfast lunch dinner supper dessert".split())
 
 
 def _is_a_thing(clause: Clause) -> bool:
-    """Whether the object is a thing with a place: "the key", no "early", no "the door locked"."""
+    """Whether the object is a thing with a place: "the key", not "early", not "the door locked"."""
     words = clause.object.split()
     last = plain(words[-1]) if words else ""
     bare = last in ADJECTIVES | PARTICLES or verbs.is_participle(last) or split_preposition(words, len(words) - 1) > 0

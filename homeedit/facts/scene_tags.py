@@ -82,7 +82,6 @@ def tags_of(scene: Scene) -> frozenset[str]:
         "a_name": target_words[0] in ("a", "an") and len(target_words) == 2 and clause.target.split()[1][0].isupper(),
         "ours": clause.determiner == "our",
         "cold": any(word in fields["noun"].lower() for word in _COLD),
-        "titled": target_words[0] in ("mr", "mrs", "ms", "mr.", "mrs.", "ms.", "miss"),
         "stored": clause.lemma == "store",
         "people": fields["noun"].split()[-1] != "room" and subject_kind(someone, "the") in ("group", "role"),
         "off": fields.get("particle") == "off",
