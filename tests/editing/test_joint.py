@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from homeedit.editing.methods.descent import Change, cut_to_rank
 from homeedit.editing.methods.joint import LEARNED, RECALLED, Task, choose, gradients, refresh, train
 from homeedit.editing.preserved import Whitening, whiten
 from homeedit.editing.recipes import Recipe
+from homeedit.editing.workers import Workers
 from homeedit.progress import Progress
 from tests.editing.helpers import PREFIX, editable, row
 
@@ -220,6 +222,11 @@ def some_changes(task: Task, size: float = 0.05) -> dict[int, Change]:
     return {1: free, 2: cut_to_rank(low, 3)}
 
 
+def exactly(change: Change) -> Change:
+    """The same in float64."""
+    return Change(change.left.double(), None if change.right is None else change.right.double())
+
+
 def everything(task: Task) -> list[tuple[Prepared, float]]:
     """All rows, each with a weight of its own."""
     rows = [*task.facts, *task.kept, *task.texts, *task.contrasts]
@@ -262,11 +269,9 @@ class Naive:
 
 @pytest.mark.parametrize("most_tokens", [1024, 12])
 @pytest.mark.parametrize("penalty", [0.0, 2.0])
-def test_the_gradient_is_that_of_the_total_loss(
-    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch, most_tokens: int, penalty: float
-) -> None:
-    monkeypatch.setattr(joint, "MOST_TOKENS", most_tokens)
+def test_the_gradient_is_that_of_the_total_loss(raw: LlamaForCausalLM, most_tokens: int, penalty: float) -> None:
     task = real_task(raw, replace(RECIPE, change_penalty=penalty))
+    task.workers = Workers(most_tokens)
     naive, changes, chosen = Naive(raw, task), some_changes(task), everything(task)
     found = gradients(task, changes, chosen)
     whitened = {layer: change.whitened().requires_grad_() for layer, change in changes.items()}
@@ -278,12 +283,31 @@ def test_the_gradient_is_that_of_the_total_loss(
         assert item.loss == pytest.approx(float(naive.row_loss(item)), rel=1e-3, abs=1e-5), "each row's loss is noted"
 
 
+def test_gradient_and_losses_are_the_same_bits_whoever_works_on_the_groups(raw: LlamaForCausalLM) -> None:
+    task = real_task(raw)
+    changes, chosen = some_changes(task), everything(task)
+    task.workers = Workers(12)
+    alone = gradients(task, changes, chosen)
+    losses = [item.loss for item, _ in chosen]
+    refresh(task, changes)
+    refreshed = [item.loss for item in task.facts]
+    for threads in (2, 3):
+        with ThreadPoolExecutor(threads) as pool:
+            task.workers = Workers(12, pool, threads)
+            beside = gradients(task, changes, chosen)
+            assert losses == [item.loss for item, _ in chosen]
+            refresh(task, changes)
+        assert all(torch.equal(beside[layer], alone[layer]) for layer in alone)
+        assert refreshed == [item.loss for item in task.facts]
+
+
 def test_the_gradient_is_a_finite_difference(raw: LlamaForCausalLM) -> None:
     task = real_task(raw.double())
-    naive, changes, chosen = Naive(raw, task), some_changes(task), everything(task)
+    naive, chosen = Naive(raw, task), everything(task)
+    changes = {layer: exactly(change) for layer, change in some_changes(task).items()}
     task.whitenings = {layer: Whitening(w.right.double()) for layer, w in task.whitenings.items()}
     found = gradients(task, changes, chosen)
-    whitened = {layer: change.whitened().double() for layer, change in changes.items()}
+    whitened = {layer: change.whitened() for layer, change in changes.items()}
     along = {layer: gradient.double() / gradient.norm() for layer, gradient in found.items()}
     small = 1e-4
 

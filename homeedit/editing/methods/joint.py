@@ -21,6 +21,7 @@ from homeedit.editing.methods.descent import Change, Descent, copied, cut_to_ran
 from homeedit.editing.model import EditableModel
 from homeedit.editing.preserved import Whitening, metric, whiten
 from homeedit.editing.recipes import Recipe
+from homeedit.editing.workers import Workers, workers_on
 from homeedit.progress import Progress
 
 RECALLED = 0.15
@@ -35,8 +36,8 @@ LOOK_FIRST = 4
 LOOK = 24
 """Steps between two looks at the first questions, and at every fact row: what other rows' steps did to a row that none
 of them held is not known else, and the worst rows are not the worst."""
-MOST_TOKENS = 512
-"""Padded tokens a forward and backward pass holds at once."""
+REFRESHED = 4
+"""How much larger groups are that are only measured: nothing is kept for a backward pass."""
 
 
 @dataclass(slots=True)
@@ -56,6 +57,7 @@ class Task:
     generator: torch.Generator
     share: float = 1.0
     """Of a full step's fact and contrast rows: ``Recipe.share_of_rows``."""
+    workers: Workers = Workers()
 
     @property
     def energy(self) -> float:
@@ -75,7 +77,8 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     for layer in job.recipe.layers:
         _constrain(task, job, layer, keys.pop(layer))
         progress.advance()
-    changes, report = train(task, progress, len(job.facts))
+    with workers_on(job.model.device) as task.workers:
+        changes, report = train(task, progress, len(job.facts))
     return {layer: changes[layer].factors(w.right) for layer, w in task.whitenings.items()}, report
 
 
@@ -258,36 +261,55 @@ def gradients(task: Task, changes: dict[int, Change], chosen: Sequence[tuple[Pre
     """
     dtype = task.model.dtype
     whitened = {layer: change.whitened() for layer, change in changes.items()}
-    rights = {layer: w.right.to(dtype) for layer, w in task.whitenings.items()}
-    dense = {layer: (whitened[layer].to(dtype) @ rights[layer]).requires_grad_() for layer in changes}
+    dense = {layer: change.requires_grad_() for layer, change in _dense(task, changes).items()}
+
+    def backward(group: Sequence[int]) -> tuple[Tensor, ...]:
+        rows, weights = [chosen[index][0] for index in group], [chosen[index][1] for index in group]
+        losses = _losses(task, rows)
+        total = (losses * torch.tensor(weights, device=losses.device)).sum()
+        return torch.autograd.grad(total, list(dense.values()))
+
     task.model.change(dense)
-    for group in batches_of([item.row for item, _ in chosen], MOST_TOKENS):
-        rows = [chosen[index][0] for index in group]
-        last = task.model.upper(stacked(rows), rows[0].row.prefixed)
-        losses = row_losses(task.model, last, rows, task.recipe.floor)
-        weights = torch.tensor([chosen[index][1] for index in group], device=losses.device)
-        torch.autograd.backward((losses * weights).sum())
-        for item, loss in zip(rows, losses.tolist(), strict=True):
-            item.loss = loss
+    groups = batches_of([item.row for item, _ in chosen], task.workers.tokens)
+    exact = torch.promote_types(dtype, torch.float32)
+    sums = {layer: torch.zeros_like(change, dtype=exact) for layer, change in dense.items()}
+    for found in task.workers.map(backward, groups):
+        for total, gradient in zip(sums.values(), found, strict=True):
+            total += gradient
     task.model.change(None)
-    found = {}
-    for layer, change in dense.items():
-        assert change.grad is not None
-        penalty = whitened[layer] * (2 * task.recipe.change_penalty / task.energy)
-        found[layer] = (change.grad @ rights[layer].T).float() + penalty
-    return found
+    scale = 2 * task.recipe.change_penalty / task.energy
+    rights = {layer: w.right.to(dtype) for layer, w in task.whitenings.items()}
+    return {
+        layer: (total.to(dtype) @ rights[layer].T).float() + scale * whitened[layer] for layer, total in sums.items()
+    }
 
 
 def refresh(task: Task, changes: dict[int, Change], rows: Sequence[Prepared] | None = None) -> None:
     """Measure the loss of fact rows (all of them, if none are named) under the changes."""
     measured = task.facts if rows is None else rows
-    with torch.no_grad():
-        found = {layer: changes[layer].whitened() @ w.right for layer, w in task.whitenings.items()}
-        task.model.change({layer: change.to(task.model.dtype) for layer, change in found.items()})
-        for group in batches_of([item.row for item in measured], 4 * MOST_TOKENS):
-            chosen = [measured[index] for index in group]
-            last = task.model.upper(stacked(chosen), chosen[0].row.prefixed)
-            losses = row_losses(task.model, last, chosen, task.recipe.floor).tolist()
-            for item, loss in zip(chosen, losses, strict=True):
-                item.loss = loss
-        task.model.change(None)
+
+    @torch.no_grad()
+    def measure(group: Sequence[int]) -> None:
+        _losses(task, [measured[index] for index in group])
+
+    task.model.change(_dense(task, changes))
+    groups = batches_of([item.row for item in measured], REFRESHED * task.workers.tokens)
+    for _ in task.workers.map(measure, groups):
+        pass
+    task.model.change(None)
+
+
+def _dense(task: Task, changes: dict[int, Change]) -> dict[int, Tensor]:
+    """Δ [d_model, d_ff] per layer, in the model's dtype."""
+    dtype = task.model.dtype
+    factors = {layer: change.factors(task.whitenings[layer].right) for layer, change in changes.items()}
+    return {layer: B.to(dtype) @ A.to(dtype) for layer, (A, B) in factors.items()}
+
+
+def _losses(task: Task, rows: Sequence[Prepared]) -> Tensor:
+    """The losses [rows] of a group under the model's change; notes them in the rows."""
+    last = task.model.upper(stacked(rows), rows[0].row.prefixed)
+    losses = row_losses(task.model, last, rows, task.recipe.floor)
+    for item, loss in zip(rows, losses.tolist(), strict=True):
+        item.loss = loss
+    return losses
