@@ -6,10 +6,7 @@ layer, and the few d_ff × d_ff matrices of one layer at a time. Time: in a roun
 the square root of their number, each over a fixed number of rows; rounds, and so the whole, grow linearly.
 """
 
-import ctypes
-import gc
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -26,6 +23,7 @@ from homeedit.editing.delta import Array, Delta, LowRank, concatenate
 from homeedit.editing.devices import repeatable, working_dtype
 from homeedit.editing.generation import continue_prompts
 from homeedit.editing.job import Job
+from homeedit.editing.memory import give_back, keep_small
 from homeedit.editing.methods import METHODS
 from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Recipe
@@ -92,6 +90,7 @@ def compile_facts(
     Raises HomeEditError when the statistics are missing or of another base, Cancelled when asked to stop.
     """
     torch.set_num_threads(threads)
+    keep_small()
     statistics = Statistics(base.statistics, base.fingerprint)
     progress.stage("loading", None)
     chat = ChatTokens(load_tokenizer(base))
@@ -100,7 +99,7 @@ def compile_facts(
         task = Compile(raw, chat, architecture_named(base.architecture), recipe, seed, statistics, tuple(facts))
         compiled = compile_with(task, kept, progress)
     del raw, task
-    _free_memory()
+    give_back()
     return compiled
 
 
@@ -115,17 +114,9 @@ def compile_with(task: Compile, kept: Sequence[Parent], progress: Progress) -> C
         parent, report = _compile_round(task, chosen, [*kept, *done], part)
         done.append(parent)
         reports.append(report)
-        _free_memory()
+        give_back()
     keys = {layer: np.concatenate([parent.keys[layer] for parent in done]) for layer in recipe.layers}
     return Compiled(concatenate([parent.delta for parent in done]), keys, _summed_up(rounds, reports))
-
-
-def _free_memory() -> None:
-    """Give back what was used. A model refers to itself in circles, and what Python frees glibc keeps: without
-    this the next round would begin on top of the last one's gigabyte."""
-    gc.collect()
-    with suppress(OSError, AttributeError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _rounds(facts: Sequence[Fact], recipe: Recipe) -> list[Sequence[Fact]]:

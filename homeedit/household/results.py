@@ -67,7 +67,7 @@ class FactResult:
 @dataclass(frozen=True, slots=True)
 class Unrelated:
     """Unrelated questions, build against base: mean KL in nats a token, and answers still right of those
-    that the base answers rightly."""
+    that the base answers firmly (rightly, and not by a hair)."""
 
     kl: float
     kept: int

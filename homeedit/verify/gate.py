@@ -15,7 +15,7 @@ class Limits:
     """Most KL(base ‖ build), in nats per token."""
 
     kept_share: float = 0.80
-    """Least share of the base's right answers that must still be right."""
+    """Least share of the base's firm right answers that must still be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def judge(
 
     A fact that was live and was asked must still be recalled; one that was not asked was taken out on purpose.
     New facts that are not recalled do not stop a build: they are reported as failed. A base that answered no
-    question rightly sets no limit on kept answers. With ``force`` the build is activated whatever the reasons.
+    question firmly sets no limit on kept answers. With ``force`` the build is activated whatever the reasons.
     """
     limits = limits or Limits()
     reasons = []
@@ -51,7 +51,7 @@ def judge(
         )
     if locality.asked and locality.kept / locality.asked < limits.kept_share:
         reasons.append(
-            f"Of {locality.asked} general questions that the base answers rightly, {locality.kept} are still"
+            f"Of {locality.asked} general questions that the base answers firmly, {locality.kept} are still"
             f" answered rightly; at least {limits.kept_share:.0%} must be."
         )
     missed = [recall for recall in recalls if recall.fact_id in previously_live and not recall.recalled]

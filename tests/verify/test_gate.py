@@ -27,7 +27,7 @@ def test_new_facts_that_fail_do_not_stop_a_build() -> None:
     [
         (Locality(0.11, 20, 20), "0.110 nats per token"),
         (Locality(float("nan"), 20, 20), "nan nats per token"),
-        (Locality(0.01, 11, 20), "Of 20 general questions that the base answers rightly, 11 are"),
+        (Locality(0.01, 11, 20), "Of 20 general questions that the base answers firmly, 11 are"),
     ],
 )
 def test_changed_answers_stop_a_build(locality: Locality, words: str) -> None:
