@@ -5,7 +5,8 @@
 
 FILE holds JSON lines with ``sentence``, ``ask`` (questions) and ``expect`` (words of a right answer). Prints a line
 after every compile and the recall of all facts at the end, of all others after the revert of the middle patch, and
-with --together of the same facts compiled at once. The home must be fresh and initialised.
+with --together of the same facts compiled at once. The home must be fresh and initialised, or know the first --known
+facts of the file already.
 """
 
 import argparse
@@ -61,11 +62,12 @@ def main() -> None:
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--each", type=int, default=3)
+    parser.add_argument("--known", type=int, default=0, help="of the facts, how many the home was taught before")
     parser.add_argument("--together", action="store_true", help="then consolidate, and ask again")
     options = parser.parse_args()
     lines = options.facts.read_text(encoding="utf-8").splitlines()
     items = [json.loads(line) for line in lines if line.strip()][: options.count]
-    groups = [items[at : at + options.each] for at in range(0, len(items), options.each)]
+    groups = [items[at : at + options.each] for at in range(options.known, len(items), options.each)]
     ids = []
     for number, group in enumerate(groups):
         ids.append(add(options.home, group))
@@ -80,7 +82,8 @@ def main() -> None:
     middle = len(groups) // 2
     run(options.home, "patch", "revert", *ids[middle], accept=(0, 1, 3))
     report("without the middle patch", run(options.home, "verify", accept=(0, 3)))
-    begin, end = middle * options.each, middle * options.each + len(groups[middle])
+    begin = options.known + middle * options.each
+    end = begin + len(groups[middle])
     _, _, after = recall(options.home, items)
     others = [number for number in range(len(items)) if not begin <= number < end]
     lost = sum(before[number] and not after[number] for number in others)

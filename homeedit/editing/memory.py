@@ -5,9 +5,10 @@ import gc
 import os
 from contextlib import suppress
 
-KERNELS = 128
-"""Kernels that oneDNN keeps. It makes one for every shape it meets, 300 kB each, and keeps 1,024; groups of rows have
-hundreds of shapes, and making one takes as long as using it once."""
+KERNELS = {"LRU_CACHE_CAPACITY": 32, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": 128}
+"""Kernels that torch keeps (in every thread) and that oneDNN does, as their environment variables. Each makes one for
+every shape it meets and would keep 1,024: .2 GB in the first 80 groups of rows, which have hundreds of shapes. Making
+one takes .5 ms, and the layers of a group share theirs."""
 MAPPED = 1 << 20
 """Bytes from which a tensor gets memory of its own, given back when it is freed. glibc raises this to 32 MiB with the
 first large tensor that is freed, and then small lasting ones pin what large passing ones left behind."""
@@ -16,8 +17,9 @@ _M_MMAP_THRESHOLD = -3
 
 
 def keep_small() -> None:
-    """For this process, from now on. Call before the first product of matrices; oneDNN reads its setting then."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))
+    """For this process, from now on. Call before the first product of matrices: the settings are read then."""
+    for name, count in KERNELS.items():
+        os.environ.setdefault(name, str(count))
     with suppress(OSError, AttributeError):  # another C library than glibc
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, MAPPED)
 
