@@ -157,6 +157,16 @@ class Recipe:
             most_repeats=2 * self.most_repeats,
         )
 
+    def with_firmer_hold(self) -> "Recipe":
+        """This recipe for facts that cost the rest too much with it: what a change disturbs is twice as dear (in the
+        closed form: the change itself), and a step holds twice the rows of earlier facts."""
+        return replace(
+            self,
+            change_penalty=2 * self.change_penalty,
+            replays_per_step=2 * self.replays_per_step,
+            ridge=2 * self.ridge,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a patch's metadata."""
         return asdict(self)

@@ -85,15 +85,25 @@ class Compiler:
             assert self.served is not None
             return recorded_result(self.ledger, self.base.name, self.served, self._elapsed())
         attempt = self._attempt(plan)
-        verdict = attempt.checked.verdict
-        everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts, retry=retried)
-        if not verdict.activate and not self.force and not _is_whole(plan) and everything.work:
-            # Patches on top of each other drift, slowly; one patch for all facts loses less and changes less.
-            self.progress.say(f"{' '.join(verdict.reasons)} Compiling all {everything.work} facts together.")
-            attempt = self._attempt(everything, previous=attempt)
+        if not attempt.checked.verdict.activate and not self.force and not _is_whole(plan):
+            attempt = self._once_more(plan, attempt, retried)
         if not attempt.checked.verdict.activate and not self.force:
             return self._refuse(attempt)
         return self._activate(attempt)
+
+    def _once_more(self, plan: Plan, attempt: Attempt, retried: frozenset[str]) -> Attempt:
+        """What is tried when patches on top of each other are refused: the new ones with a firmer hold on what was
+        there, which takes no longer than they took; then one patch for all facts, which loses less and changes less,
+        but takes as long as all facts took."""
+        if plan.linked and plan.groups:
+            self.progress.say(f"{' '.join(attempt.checked.verdict.reasons)} Holding on to the rest more firmly.")
+            attempt = self._attempt(plan, previous=attempt, firmer=True)
+        everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts, retry=retried)
+        verdict = attempt.checked.verdict
+        if not verdict.activate and everything.work:
+            self.progress.say(f"{' '.join(verdict.reasons)} Compiling all {everything.work} facts together.")
+            attempt = self._attempt(everything, previous=attempt)
+        return attempt
 
     def _facts(self) -> list[Fact]:
         number = None if self.served is None else self.served.number
@@ -139,7 +149,7 @@ class Compiler:
     def _elapsed(self) -> dict[str, float]:
         return {**self.seconds, "total": time.perf_counter() - self.started}
 
-    def _attempt(self, plan: Plan, previous: Attempt | None = None) -> Attempt:
+    def _attempt(self, plan: Plan, previous: Attempt | None = None, firmer: bool = False) -> Attempt:
         """Carry a plan out up to verify. A build that a previous attempt made is cleared first."""
         from homeedit.builds.build import make_build
         from homeedit.editing.recipes import recipe_for
@@ -148,7 +158,7 @@ class Compiler:
             clear_partials(self.base)
         start = time.perf_counter()
         before = self._patches()
-        fresh = self._compile_groups(plan, before)
+        fresh = self._compile_groups(plan, before, firmer)
         self.seconds["targets"] += time.perf_counter() - start
         linked = [before[identity] for identity in plan.linked] + fresh
         recorded = max((build.number for build in self.ledger.builds(self.base.name)), default=0)
@@ -185,13 +195,13 @@ class Compiler:
         answers = {result.fact_id: result.answer for result in results if result.position == 0 and result.right}
         return {identity: answers.get(identity, "") for identity in sorted(self.live)}
 
-    def _compile_groups(self, plan: Plan, patches: Mapping[str, Patch]) -> list[Patch]:
+    def _compile_groups(self, plan: Plan, patches: Mapping[str, Patch], firmer: bool) -> list[Patch]:
         """Compile each group on top of all before it; store each patch and say in the ledger who is in it."""
         below = [patches[identity] for identity in plan.linked]
         fresh: list[Patch] = []
         for group in plan.groups:
             self.progress.say(f"Compiling {group.reason}.")
-            patch = self._compile_group(group, below + fresh)
+            patch = self._compile_group(group, below + fresh, firmer)
             self.ledger.assign_patch(
                 [fact.id for fact in group.facts],
                 patch.id,
@@ -200,7 +210,7 @@ class Compiler:
             fresh.append(patch)
         return fresh
 
-    def _compile_group(self, group: Group, below: Sequence[Patch]) -> Patch:
+    def _compile_group(self, group: Group, below: Sequence[Patch], firmer: bool) -> Patch:
         from homeedit.editing.compile import Parent, compile_facts
         from homeedit.editing.recipes import recipe_for
 
@@ -211,6 +221,8 @@ class Compiler:
         recipe = recipe_for(settings.method, self.base)
         if group.harder:
             recipe = recipe.with_more_effort()
+        if firmer:
+            recipe = recipe.with_firmer_hold()
         compiled = compile_facts(
             group.facts,
             base=self.base,

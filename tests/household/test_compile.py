@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,10 @@ from homeedit.errors import Cancelled, HomeEditError
 from homeedit.household import Household
 from homeedit.household.results import BuildResult
 from homeedit.household.workspace import chosen_device
-from homeedit.patches.store import damaged_patches
+from homeedit.patches.store import damaged_patches, list_patches
 from homeedit.progress import Progress
 from homeedit.settings import Home
+from homeedit.verify.recall import Recall
 from tests.household import fakes
 from tests.household.conftest import Heard, World
 
@@ -177,11 +179,35 @@ def test_lost_facts_are_rescued_by_consolidating_once(household: Household, worl
     teach(household, SENTENCES[1])
     world.forget_when_stacked = {"f1"}
     result = household.compile(progress=heard)
-    assert [call[0] for call in fakes.COMPILED] == [("f1",), ("f2",), ("f1", "f2")]
+    assert [call[0] for call in fakes.COMPILED] == [("f1",), ("f2",), ("f2",), ("f1", "f2")]
+    assert any("no longer recalled" in line and "more firmly" in line for line in heard.lines)
     assert any("no longer recalled" in line and "all 2 facts together" in line for line in heard.lines)
     assert (result.activated, result.exit_code) == (True, 0)
     assert set(states(household).values()) == {"live"}
     assert len(household.patches()) == 1
+
+
+def test_a_lost_fact_is_first_held_more_firmly_without_compiling_the_others(
+    home: Home, household: Household, world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach(household, SENTENCES[0])
+    household.compile()
+    (first,) = list_patches(home.edits)
+    teach(household, SENTENCES[1])
+    ask = world.ask_facts
+
+    def ask_facts(*arguments: Any, **options: Any) -> list[Recall]:
+        world.forgotten = {"f1"} if len(fakes.COMPILED) == 2 else set()
+        return ask(*arguments, **options)
+
+    monkeypatch.setattr("homeedit.household.checking.ask_facts", ask_facts)
+    result = household.compile(progress=heard)
+    assert [call[0] for call in fakes.COMPILED] == [("f1",), ("f2",), ("f2",)]
+    assert (result.activated, result.reasons) == (True, ())
+    assert any("no longer recalled" in line and "more firmly" in line for line in heard.lines)
+    assert set(states(household).values()) == {"live"}
+    (firm,) = (patch for patch in list_patches(home.edits) if patch.id != first.id)
+    assert firm.recipe["change_penalty"] == 2 * first.recipe["change_penalty"]
 
 
 def test_drift_of_many_patches_ends_in_one_patch_for_all(household: Household, world: World, heard: Heard) -> None:
@@ -190,7 +216,7 @@ def test_drift_of_many_patches_ends_in_one_patch_for_all(household: Household, w
     teach(household, SENTENCES[1])
     world.kl_when_stacked = 5.0
     result = household.compile(progress=heard)
-    assert [call[0] for call in fakes.COMPILED] == [("f1",), ("f2",), ("f1", "f2")]
+    assert [call[0] for call in fakes.COMPILED] == [("f1",), ("f2",), ("f2",), ("f1", "f2")]
     assert any("nats" in line and "all 2 facts together" in line for line in heard.lines)
     assert result.activated and len(household.patches()) == 1
 
