@@ -67,6 +67,8 @@ def main() -> None:
     options = parser.parse_args()
     lines = options.facts.read_text(encoding="utf-8").splitlines()
     items = [json.loads(line) for line in lines if line.strip()][: options.count]
+    if not 0 <= options.known < len(items):
+        parser.error(f"--known must be less than the {len(items)} facts that there are")
     groups = [items[at : at + options.each] for at in range(options.known, len(items), options.each)]
     ids = []
     for number, group in enumerate(groups):

@@ -2,7 +2,7 @@
 
 Compiling holds the weights once, in the dtype that the device computes in; for each edited layer the second moment
 of preserved keys or a root of it (d_ff², float32), for one of them at a time the float64 work on it, and for each
-edited layer its change with Adam's two moments; and what a step's rows leave for the way back, and their logits.
+edited layer its change, momentum and gradients; and what a step's rows leave for the way back, and their logits.
 Serving holds the GGUF, the keys and values of the context in float16, and llama.cpp's buffers.
 
 The constants are set so that the sum is on the safe side of what was measured (peak resident memory of a process of
@@ -22,8 +22,9 @@ COMPILE_MOMENT_COPIES = 1.0
 """float32 matrices [d_ff, d_ff] that every edited layer keeps."""
 COMPILE_WORK_COPIES = 3.0
 """float64 matrices [d_ff, d_ff] at work on one layer at a time."""
-COMPILE_CHANGE_COPIES = 5.0
-"""float32 matrices [d_model, d_ff] that every edited layer keeps: change, gradient, moments, factors."""
+COMPILE_CHANGE_COPIES = 7.0
+"""float32 matrices [d_model, d_ff] that every edited layer keeps: change, gradient, momentum, factors, and those of the
+groups of rows under way."""
 COMPILE_TOKENS = 1000
 """Tokens of a step whose logits (float32) and layers' states (two bytes) are held at a time."""
 SERVE_FIXED = 0.25e9

@@ -50,7 +50,7 @@ class Build:
     kl: float | None = None
     """Mean KL to the base on unrelated questions when it was made, in nats a token."""
     kept: tuple[int, int] | None = None
-    """Unrelated answers that were still right, and how many the base answers rightly."""
+    """Unrelated answers that were still right, and how many the base answers rightly and firmly."""
 
     @property
     def gguf(self) -> Path:

@@ -22,6 +22,7 @@ from homeedit.editing.calibrated import Chosen, Trial
 from homeedit.editing.compile import Compile, Compiled, compile_with
 from homeedit.editing.devices import repeatable, working_dtype
 from homeedit.editing.generation import continue_prompts
+from homeedit.editing.memory import use_threads
 from homeedit.editing.model import Batch, EditableModel
 from homeedit.editing.recipes import Recipe, recipe_for
 from homeedit.editing.requests import ChatTokens, kept_row
@@ -108,7 +109,7 @@ def calibrate(
     At least the first candidate of each number is measured; others are begun only while ``minutes`` last, if the
     longest one so far would end in time. Nothing is written. Raises HomeEditError when the base has no statistics.
     """
-    torch.set_num_threads(threads)
+    use_threads(threads)
     started = time.monotonic()
     known = Statistics(base.statistics, base.fingerprint)
     progress.stage("loading", None)

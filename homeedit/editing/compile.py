@@ -23,7 +23,7 @@ from homeedit.editing.delta import Array, Delta, LowRank, concatenate
 from homeedit.editing.devices import repeatable, working_dtype
 from homeedit.editing.generation import continue_prompts
 from homeedit.editing.job import Job
-from homeedit.editing.memory import give_back, keep_small
+from homeedit.editing.memory import give_back, use_threads
 from homeedit.editing.methods import METHODS
 from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Recipe
@@ -89,8 +89,7 @@ def compile_facts(
 
     Raises HomeEditError when the statistics are missing or of another base, Cancelled when asked to stop.
     """
-    torch.set_num_threads(threads)
-    keep_small()
+    use_threads(threads)
     statistics = Statistics(base.statistics, base.fingerprint)
     progress.stage("loading", None)
     chat = ChatTokens(load_tokenizer(base))

@@ -5,10 +5,12 @@ import gc
 import os
 from contextlib import suppress
 
+import torch
+
 KERNELS = {"LRU_CACHE_CAPACITY": 32, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": 128}
-"""Kernels that torch keeps (in every thread) and that oneDNN does, as their environment variables. Each makes one for
-every shape it meets and would keep 1,024: .2 GB in the first 80 groups of rows, which have hundreds of shapes. Making
-one takes .5 ms, and the layers of a group share theirs."""
+"""How many kernels torch keeps in each thread, and oneDNN below it, by their environment variables. Both make one for
+every shape they meet and would keep 1,024: .2 GB after 80 groups of rows, which have hundreds of shapes. Making one
+takes .5 ms, and the layers of a group share theirs."""
 MAPPED = 1 << 20
 """Bytes from which a tensor gets memory of its own, given back when it is freed. glibc raises this to 32 MiB with the
 first large tensor that is freed, and then small lasting ones pin what large passing ones left behind."""
@@ -16,11 +18,15 @@ first large tensor that is freed, and then small lasting ones pin what large pas
 _M_MMAP_THRESHOLD = -3
 
 
-def keep_small() -> None:
-    """For this process, from now on. Call before the first product of matrices: the settings are read then."""
+def use_threads(threads: int) -> None:
+    """Let torch compute with so many threads in this process, and keep no more memory than it must.
+
+    Call before the first product of matrices: how many kernels are kept is read then.
+    """
+    torch.set_num_threads(threads)
     for name, count in KERNELS.items():
         os.environ.setdefault(name, str(count))
-    with suppress(OSError, AttributeError):  # another C library than glibc
+    with _without_glibc():
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, MAPPED)
 
 
@@ -28,5 +34,10 @@ def give_back() -> None:
     """Give back what was used. A model refers to itself in circles, and what Python frees glibc keeps: without
     this the next round would begin on top of the last one's gigabyte."""
     gc.collect()
-    with suppress(OSError, AttributeError):  # another C library than glibc
+    with _without_glibc():
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _without_glibc() -> suppress:
+    """Another C library has no such function; Windows cannot name its own."""
+    return suppress(OSError, AttributeError, TypeError)

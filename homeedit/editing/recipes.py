@@ -94,7 +94,7 @@ class Recipe:
     most_kl: float = 0.10
     least_kept: float = 0.8
     """Limits of the gate: KL to the base on its own unrelated answers (nats a token), and the share of general
-    questions that the base answers firmly and the build must answer too."""
+    questions that the base answers rightly and firmly and the build must still answer rightly."""
 
     most_repeats: int = 2
     repeat_steps: int = 8

@@ -20,6 +20,7 @@ from homeedit.editing.delta import Delta, LowRank
 from homeedit.editing.devices import repeatable, working_dtype
 from homeedit.editing.generation import continue_prompts
 from homeedit.editing.job import Job
+from homeedit.editing.memory import use_threads
 from homeedit.editing.methods import METHODS
 from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Position, Recipe
@@ -146,7 +147,7 @@ def compile_statements(
     """
     if recipe.method == "joint":
         raise HomeEditError("The joint method learns chats, not bare statements.", "Use compile_facts.")
-    torch.set_num_threads(threads)
+    use_threads(threads)
     progress.stage("loading", None)
     chat = ChatTokens(load_tokenizer(base))
     generator = torch.Generator().manual_seed(seed)

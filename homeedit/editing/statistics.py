@@ -24,6 +24,7 @@ from homeedit.base.load import load_model, load_tokenizer
 from homeedit.base.store import BaseModel
 from homeedit.editing.devices import repeatable, working_dtype
 from homeedit.editing.generation import continue_prompts
+from homeedit.editing.memory import use_threads
 from homeedit.editing.model import Batch, EditableModel
 from homeedit.editing.requests import ChatTokens
 from homeedit.errors import USAGE, HomeEditError
@@ -97,7 +98,7 @@ def make_statistics(base: BaseModel, *, seed: int, device: str, threads: int, pr
     Time: one forward pass per written token (about a minute for 135 million parameters on two cores).
     Memory: the model, the batch's attention cache, d_model values a token, and one layer's d_ff × d_ff sum.
     """
-    torch.set_num_threads(threads)
+    use_threads(threads)
     progress.stage("loading", None)
     chat = ChatTokens(load_tokenizer(base))
     with repeatable(device):
@@ -142,7 +143,7 @@ def make_second_moments(
             f"Choose of 0 to {base.layers - 1}.",
             exit_code=USAGE,
         )
-    torch.set_num_threads(threads)
+    use_threads(threads)
     known = Statistics(base.statistics, base.fingerprint)
     chat = ChatTokens(load_tokenizer(base))
     with repeatable(device):

@@ -5,8 +5,9 @@ of SmolLM2 takes 1.02 s when two cores share each group of 512 tokens, .82 s for
 has a group of 256 to itself (one core alone: 1.2 s).
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,55 +17,71 @@ import torch
 _Result = TypeVar("_Result")
 
 GROUP_TOKENS = 256
-"""Padded tokens of a group that a core takes forward and backward."""
-TOKENS_AT_ONCE = 1024
-"""Of all cores' groups together: more cores take smaller groups, so that memory does not grow with them."""
-LEAST_TOKENS = 64
+"""Padded tokens of a group on the CPU."""
 DEVICE_TOKENS = 512
 """Padded tokens of a group on a GPU, which takes one after the other."""
+MOST_WORKERS = 4
+"""Groups at work at once: each holds its activations and a gradient of every edited layer. More cores share them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
     """Who works on groups; without a ``pool`` the thread that asks, on one after the other. ``tokens``: of a group at
-    most, padded."""
+    most, padded. ``workers`` threads of the pool have ``threads`` cores together."""
 
     tokens: int = DEVICE_TOKENS
     pool: ThreadPoolExecutor | None = None
+    workers: int = 1
     threads: int = 1
 
     def map(self, function: Callable[[Sequence[int]], _Result], groups: Iterable[Sequence[int]]) -> Iterator[_Result]:
         """The function's results for the groups, in their order; raises what it raises.
 
-        What it computes must not depend on the thread it runs in; sums over groups, taken from what is returned here,
-        are then the same to the last bit for any number of threads not above the number of groups.
+        At most ``workers`` results are there or under way at once. What the function computes must not depend on the
+        thread it runs in; with as many groups as cores or more, the results do not depend on how many cores there are.
         """
-        if self.pool is None:
-            return map(function, groups)
         waiting = list(groups)
-        each = max(1, self.threads // max(1, len(waiting)))
+        if self.pool is None or len(waiting) < 2:
+            return map(function, waiting)
+        return self._beside_each_other(self.pool, function, waiting)
+
+    def _beside_each_other(
+        self, pool: ThreadPoolExecutor, function: Callable[[Sequence[int]], _Result], groups: Sequence[Sequence[int]]
+    ) -> Iterator[_Result]:
+        each = max(1, self.threads // min(self.workers, len(groups)))
 
         def run(group: Sequence[int]) -> _Result:
-            torch.set_num_threads(each)
+            if torch.get_num_threads() != each:
+                torch.set_num_threads(each)
             return function(group)
 
-        return self.pool.map(run, waiting)
+        under_way: deque[Future[_Result]] = deque()
+        try:
+            for group in groups:
+                if len(under_way) == self.workers:
+                    yield under_way.popleft().result()
+                under_way.append(pool.submit(run, group))
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()
 
 
 @contextmanager
 def workers_on(device: torch.device) -> Iterator[Workers]:
-    """Workers for a device: on the CPU as many as torch has threads, elsewhere one."""
-    threads = torch.get_num_threads()
+    """Workers for a device: on the CPU one for each of torch's threads, up to ``MOST_WORKERS``, elsewhere one."""
     if device.type != "cpu":
         yield Workers()
         return
-    tokens = max(LEAST_TOKENS, min(GROUP_TOKENS, TOKENS_AT_ONCE // threads))
+    threads = torch.get_num_threads()
     if threads == 1:
-        yield Workers(tokens)
+        yield Workers(GROUP_TOKENS)
         return
+    workers = min(threads, MOST_WORKERS)
     try:
-        with ThreadPoolExecutor(threads, "rows") as pool:
-            yield Workers(tokens, pool, threads)
+        with ThreadPoolExecutor(workers, "rows") as pool:
+            yield Workers(GROUP_TOKENS, pool, workers, threads)
     finally:
         # torch remembers the last number that any thread asked for.
         torch.set_num_threads(threads)

@@ -18,6 +18,7 @@ from homeedit.base.load import load_model, load_tokenizer
 from homeedit.base.store import BaseModel
 from homeedit.editing.devices import working_dtype
 from homeedit.editing.generation import Beginning, continue_prompts, shared_beginning
+from homeedit.editing.memory import use_threads
 from homeedit.editing.requests import ChatTokens
 from homeedit.errors import HomeEditError
 from homeedit.evaluation.answerer import Answered, Prompt, Scored
@@ -48,7 +49,7 @@ def load_answerer(
     Raises:
         HomeEditError: the fp16 copy cannot be loaded.
     """
-    torch.set_num_threads(threads)
+    use_threads(threads)
     model = load_model(base, device, dtype or working_dtype(device))
     return TorchAnswerer(model, load_tokenizer(base), progress=progress)
 

@@ -15,7 +15,7 @@ class Limits:
     """Most KL(base ‖ build), in nats per token."""
 
     kept_share: float = 0.80
-    """Least share of the base's firm right answers that must still be right."""
+    """Least share of the base's firm right answers that must still be right; one may always be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ def judge(
             f"Other answers changed too much: {locality.kl:.3f} nats per token against the base,"
             f" at most {limits.kl:g} are allowed."
         )
-    if locality.asked and locality.kept / locality.asked < limits.kept_share:
+    if locality.kept < min(locality.asked - 1, limits.kept_share * locality.asked):
         reasons.append(
-            f"Of {locality.asked} general questions that the base answers firmly, {locality.kept} are still"
-            f" answered rightly; at least {limits.kept_share:.0%} must be."
+            f"Of {locality.asked} general questions that the base answers rightly and firmly, {locality.kept} are"
+            f" still answered rightly; at least {limits.kept_share:.0%} must be."
         )
     missed = [recall for recall in recalls if recall.fact_id in previously_live and not recall.recalled]
     if missed:

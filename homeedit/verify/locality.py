@@ -26,7 +26,7 @@ from homeedit.runtime.loaded import ALL_LAYERS
 from homeedit.verify.recall import mentions
 
 MOST_TOKENS = 24
-"""Length of the base's answers."""
+"""Length of an answer."""
 
 KEPT_TOKENS = 1024
 """Tokens whose probabilities are kept per position; the rest of the vocabulary counts as one."""
@@ -119,8 +119,8 @@ def ask_base(runtime: Runtime, questions: tuple[Question, ...], progress: Progre
 def _is_firm(runtime: Runtime, tokens: Sequence[int], logprobs: FloatArray, question: Question) -> bool:
     """Whether a right answer's tokens are ahead of the next likeliest ones by ``FIRM``, up to the expected word."""
     for count in range(1, len(tokens) + 1):
-        second, first = np.partition(logprobs[count - 1], -2)[-2:]
-        if first - second < FIRM:
+        token, row = tokens[count - 1], logprobs[count - 1]
+        if row[token] - np.delete(row, token).max() < FIRM:
             return False
         if mentions(runtime.text(tokens[:count]), question.expect):
             return mentions(runtime.text(tokens), question.expect)

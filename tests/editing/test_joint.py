@@ -293,7 +293,7 @@ def test_gradient_and_losses_are_the_same_bits_whoever_works_on_the_groups(raw: 
     refreshed = [item.loss for item in task.facts]
     for threads in (2, 3):
         with ThreadPoolExecutor(threads) as pool:
-            task.workers = Workers(12, pool, threads)
+            task.workers = Workers(12, pool, threads, threads)
             beside = gradients(task, changes, chosen)
             assert losses == [item.loss for item, _ in chosen]
             refresh(task, changes)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 import torch
 
-from homeedit.editing.workers import GROUP_TOKENS, LEAST_TOKENS, TOKENS_AT_ONCE, workers_on
+from homeedit.editing.workers import GROUP_TOKENS, MOST_WORKERS, workers_on
 
 CPU = torch.device("cpu")
 
@@ -40,12 +40,22 @@ def test_cores_without_a_group_of_their_own_help_with_the_others() -> None:
     assert torch.get_num_threads() == 4
 
 
-def test_groups_get_smaller_with_the_cores_so_that_memory_does_not_grow() -> None:
-    for threads in (1, 2, 4, 8, 64):
-        torch.set_num_threads(threads)
-        with workers_on(CPU) as workers:
-            assert LEAST_TOKENS <= workers.tokens <= GROUP_TOKENS
-            assert workers.tokens * threads <= max(TOKENS_AT_ONCE, LEAST_TOKENS * threads)
+def test_no_more_groups_are_under_way_than_there_are_workers() -> None:
+    torch.set_num_threads(8)
+    begun: list[int] = []
+    with workers_on(CPU) as workers:
+        found = workers.map(lambda group: begun.append(group[0]), [[number] for number in range(20)])
+        next(found)
+        assert len(begun) <= MOST_WORKERS + 1, "what is not asked for waits"
+        assert len(list(found)) == 19 and len(begun) == 20
+
+
+def test_a_group_alone_has_all_cores() -> None:
+    torch.set_num_threads(3)
+    with workers_on(CPU) as workers:
+        assert list(workers.map(lambda _: (threading.current_thread(), torch.get_num_threads()), [[1]])) == [
+            (threading.current_thread(), 3)
+        ]
 
 
 def test_one_core_and_a_gpu_need_no_pool() -> None:

@@ -27,7 +27,7 @@ def test_new_facts_that_fail_do_not_stop_a_build() -> None:
     [
         (Locality(0.11, 20, 20), "0.110 nats per token"),
         (Locality(float("nan"), 20, 20), "nan nats per token"),
-        (Locality(0.01, 11, 20), "Of 20 general questions that the base answers firmly, 11 are"),
+        (Locality(0.01, 11, 20), "Of 20 general questions that the base answers rightly and firmly, 11 are"),
     ],
 )
 def test_changed_answers_stop_a_build(locality: Locality, words: str) -> None:
@@ -42,6 +42,11 @@ def test_the_limits_themselves_are_allowed() -> None:
     assert judge(Locality(0.30, 10, 20), [], set(), Limits(kl=0.3, kept_share=0.5)).activate
     assert not judge(GOOD, [], set(), Limits(kl=0.01)).activate
     assert judge(Locality(0.0, 0, 0), [], set()).activate
+
+
+@pytest.mark.parametrize(("kept", "asked", "activated"), [(0, 1, True), (2, 3, True), (1, 3, False), (10, 13, False)])
+def test_one_of_a_few_firm_answers_may_be_lost(kept: int, asked: int, activated: bool) -> None:
+    assert judge(Locality(0.01, kept, asked), [], set()).activate is activated
 
 
 def test_losing_live_facts_stops_a_build() -> None:

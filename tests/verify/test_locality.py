@@ -108,6 +108,8 @@ def test_only_answers_the_base_got_right_count(base: BaseModel, edited: Path, mo
         assert [answer.firm for answer in answers] == [True, False, True]
         found = compare(answers, after, Progress(), questions)
         assert (found.kept, found.asked) == (1, 2)
+        spoken = says_now.split()
+        assert compare(answers[2:], after, Progress(), (Question(ask, (spoken[-1],)),)).kept == 1, "said after a change"
         with pytest.raises(HomeEditError, match="other questions"):
             compare(answers[:2], after, Progress(), questions)
 
@@ -137,6 +139,9 @@ def test_only_the_words_up_to_the_expected_one_have_to_be_firm(base: BaseModel) 
         unsure[0, 0] = -0.2
         assert not locality._is_firm(runtime, tokens, unsure, question)
         assert not locality._is_firm(runtime, tokens, sure, Question("What is tea?", ("coffee",)))
+        other = sure.copy()
+        other[0, tokens[0] - 1] = 5.0
+        assert not locality._is_firm(runtime, tokens, other, question), "another token is far ahead"
 
 
 def test_a_build_that_keeps_the_beginning_is_not_asked(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:

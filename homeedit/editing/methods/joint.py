@@ -80,7 +80,8 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
         progress.advance()
     # Preparing is the largest part of what is held at once; training begins without what it left behind.
     give_back()
-    with workers_on(job.model.device) as task.workers:
+    with workers_on(job.model.device) as workers:
+        task.workers = workers
         changes, report = train(task, progress, len(job.facts))
     return {layer: changes[layer].factors(w.right) for layer, w in task.whitenings.items()}, report
 
@@ -303,7 +304,7 @@ def refresh(task: Task, changes: dict[int, Change], rows: Sequence[Prepared] | N
 
 
 def _dense(task: Task, changes: dict[int, Change]) -> dict[int, Tensor]:
-    """Δ [d_model, d_ff] per layer, in the model's dtype."""
+    """Δ [d_model, d_ff] per layer, of factors in the model's dtype."""
     dtype = task.model.dtype
     factors = {layer: change.factors(task.whitenings[layer].right) for layer, change in changes.items()}
     return {layer: B.to(dtype) @ A.to(dtype) for layer, (A, B) in factors.items()}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from homeedit.base.architecture import architecture_named
+from homeedit.editing.memory import use_threads
 from homeedit.errors import HomeEditError
 from homeedit.evaluation.edit import Edit
 from homeedit.evaluation.method import Setting, Taught
@@ -62,7 +63,7 @@ class FineTuning:
         from homeedit.editing.model import EditableModel
         from homeedit.editing.requests import ChatTokens
 
-        torch.set_num_threads(setting.threads)
+        use_threads(setting.threads)
         setting.progress.stage("loading", None)
         base, dtype = setting.base, working_dtype(setting.device)
         chat = ChatTokens(load_tokenizer(base))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from homeedit.editing.memory import use_threads
 from homeedit.errors import HomeEditError
 from homeedit.evaluation.edit import Edit
 from homeedit.evaluation.method import Setting, Taught
@@ -69,7 +70,7 @@ class LoRA:
         from homeedit.editing.devices import working_dtype
         from homeedit.editing.requests import ChatTokens
 
-        torch.set_num_threads(setting.threads)
+        use_threads(setting.threads)
         setting.progress.stage("loading", None)
         chat = ChatTokens(load_tokenizer(setting.base))
         raw = load_model(setting.base, setting.device, working_dtype(setting.device))

@@ -22,6 +22,7 @@ from homeedit.builds.merge import merge
 from homeedit.editing.compile import Compile, compile_with
 from homeedit.editing.delta import Delta, LowRank, concatenate
 from homeedit.editing.devices import repeatable, working_dtype
+from homeedit.editing.memory import use_threads
 from homeedit.editing.presets import preset_layers
 from homeedit.editing.recipes import Method, Recipe, recipe_for
 from homeedit.editing.requests import ChatTokens
@@ -112,7 +113,7 @@ def measure_shape(setup: Setup, name: str, scale: float, batches: Sequence[int] 
         raise HomeEditError(f"There is no shape {name!r}.", f"Choose of {', '.join(SHAPES)}.", USAGE)
     if not 0 < scale <= 1:
         raise HomeEditError(f"A scale of {scale:g} is not possible.", "Give 1, or less on a small machine.", USAGE)
-    torch.set_num_threads(setup.threads)
+    use_threads(setup.threads)
     found = [machine(setup.threads)]
     with repeatable(setup.device):
         for measurement in _measure(setup, name, scale, batches):
