@@ -86,18 +86,21 @@ class Compiler:
             return recorded_result(self.ledger, self.base.name, self.served, self._elapsed())
         attempt = self._attempt(plan)
         if not attempt.checked.verdict.activate and not self.force and not _is_whole(plan):
-            attempt = self._once_more(plan, attempt, retried)
+            attempt = self._once_more(attempt, retried)
         if not attempt.checked.verdict.activate and not self.force:
             return self._refuse(attempt)
         return self._activate(attempt)
 
-    def _once_more(self, plan: Plan, attempt: Attempt, retried: frozenset[str]) -> Attempt:
-        """What is tried when patches on top of each other are refused: the new ones with a firmer hold on what was
-        there, which takes no longer than they took; then one patch for all facts, which loses less and changes less,
-        but takes as long as all facts took."""
-        if plan.linked and plan.groups:
+    def _once_more(self, attempt: Attempt, retried: frozenset[str]) -> Attempt:
+        """What is tried when patches on top of each other are refused: those that are not served yet are compiled again
+        with a firmer hold on what is, which takes no longer than they took; then one patch for all facts, which loses
+        less and changes less, but takes as long as all facts took."""
+        served = self.served.patches if self.served else ()
+        sizes = {identity: size for identity, size in self._sizes().items() if identity in served}
+        added = make_plan(self._facts(), sizes, drafts=self.drafts, retry=retried)
+        if added.linked and added.groups:
             self.progress.say(f"{' '.join(attempt.checked.verdict.reasons)} Holding on to the rest more firmly.")
-            attempt = self._attempt(plan, previous=attempt, firmer=True)
+            attempt = self._attempt(added, previous=attempt, firmer=True)
         everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts, retry=retried)
         verdict = attempt.checked.verdict
         if not verdict.activate and everything.work:

@@ -210,6 +210,28 @@ def test_a_lost_fact_is_first_held_more_firmly_without_compiling_the_others(
     assert firm.recipe["change_penalty"] == 2 * first.recipe["change_penalty"]
 
 
+def test_a_patch_that_costs_a_fact_is_made_anew_even_if_a_compile_was_killed_after_it(
+    household: Household, world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach(household, SENTENCES[0])
+    household.compile()
+    teach(household, SENTENCES[1])
+    with monkeypatch.context() as patched, pytest.raises(Cancelled):
+        patched.setattr("homeedit.builds.build.make_build", lambda *_, **__: (_ for _ in ()).throw(Cancelled()))
+        household.compile()
+    assert [call[0] for call in fakes.COMPILED] == [("f1",), ("f2",)]
+    ask = world.ask_facts
+
+    def ask_facts(*arguments: Any, **options: Any) -> list[Recall]:
+        world.forgotten = {"f1"} if len(fakes.COMPILED) == 2 else set()
+        return ask(*arguments, **options)
+
+    monkeypatch.setattr("homeedit.household.checking.ask_facts", ask_facts)
+    assert household.compile(progress=heard).activated
+    assert [call[0] for call in fakes.COMPILED] == [("f1",), ("f2",), ("f2",)]
+    assert any("more firmly" in line for line in heard.lines)
+
+
 def test_drift_of_many_patches_ends_in_one_patch_for_all(household: Household, world: World, heard: Heard) -> None:
     teach(household, SENTENCES[0])
     household.compile()
