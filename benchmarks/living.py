@@ -83,7 +83,8 @@ def main() -> None:
         return
     middle = len(groups) // 2
     run(options.home, "patch", "revert", *ids[middle], accept=(0, 1, 3))
-    report("without the middle patch", run(options.home, "verify", accept=(0, 3)))
+    local = run(options.home, "verify", accept=(0, 3))["locality"]
+    print(f"without the middle patch: kept {local['kept']}/{local['asked']}, KL {local['kl']:.4f}")
     begin = options.known + middle * options.each
     end = begin + len(groups[middle])
     _, _, after = recall(options.home, items)
