@@ -38,7 +38,7 @@ class Workers:
         """The function's results for the groups, in their order; raises what it raises.
 
         At most ``workers`` results are there or under way at once. What the function computes must not depend on the
-        thread it runs in; with as many groups as cores or more, the results do not depend on how many cores there are.
+        thread it runs in; the results do not depend on how many workers there are, as long as each has one core.
         """
         waiting = list(groups)
         if self.pool is None or len(waiting) < 2:

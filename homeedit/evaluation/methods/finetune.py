@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from homeedit.base.architecture import architecture_named
-from homeedit.editing.memory import use_threads
 from homeedit.errors import HomeEditError
 from homeedit.evaluation.edit import Edit
 from homeedit.evaluation.method import Setting, Taught
@@ -60,6 +59,7 @@ class FineTuning:
         from homeedit.base.load import load_model, load_tokenizer
         from homeedit.editing.batches import prepare, row_losses, stacked
         from homeedit.editing.devices import working_dtype
+        from homeedit.editing.memory import use_threads
         from homeedit.editing.model import EditableModel
         from homeedit.editing.requests import ChatTokens
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from homeedit.editing.memory import use_threads
 from homeedit.errors import HomeEditError
 from homeedit.evaluation.edit import Edit
 from homeedit.evaluation.method import Setting, Taught
@@ -68,6 +67,7 @@ class LoRA:
 
         from homeedit.base.load import load_model, load_tokenizer
         from homeedit.editing.devices import working_dtype
+        from homeedit.editing.memory import use_threads
         from homeedit.editing.requests import ChatTokens
 
         use_threads(setting.threads)
