@@ -14,7 +14,7 @@ from homeedit.progress import Progress
 
 @dataclass(slots=True, eq=False)
 class Prepared:
-    """A row with its hidden states [length, d_model] at the first edited layer.
+    """A row with its hidden states [length - 1, d_model] at the first edited layer: its last token predicts nothing.
 
     ``teacher`` holds the base model's last hidden states [answer, d_model] at the positions that
     predict the answer (keep rows only); ``loss`` is the row's latest loss. ``before`` is what an earlier fact's row
@@ -104,31 +104,40 @@ def prepare(
             best = [torch.stack([*best, best_logprobs(model.head, torch.cat(said)[::3])]).amax(0)]
         for number, (place, row) in enumerate(zip(group, chosen, strict=True)):
             index, length = fresh[place], len(row.ids)
-            found[index] = Prepared(row, hidden[number, :length].clone(), said[number].clone() if row.taught else None)
+            teacher = said[number].clone() if row.taught else None
+            found[index] = Prepared(row, hidden[number, : length - 1].clone(), teacher)
             for layer, (recorded,) in keys.items():
                 thinned = recorded[number, index % stride[row.taught] : length : stride[row.taught]]
                 collected[layer, row.taught].append(thinned.clone())
-    found |= _replayed(model, rows, most_tokens, progress)
-    wanted = torch.tensor(sorted({token for row in rows for token in row.answer}), device=model.device)
-    model.head = model.head.shortened(shortlist(best[0], wanted, MOST_VOCABULARY))
+    # Keys of earlier patches' facts are preserved already, so only the states to start from are needed.
+    replayed = [index for index, row in enumerate(rows) if row.kind == "replay"]
+    begun = begin_rows(model, [rows[index] for index in replayed], progress, most_tokens)
+    found |= dict(zip(replayed, begun, strict=True))
+    shorten_head(model, best[0], rows)
     return [found[index] for index in range(len(rows))], {
         layer: RowKeys(*(_joined(collected.pop((layer, taught)), model, layer) for taught in (False, True)))
         for layer in model.edited_layers
     }
 
 
-def _replayed(model: EditableModel, rows: Sequence[Row], most_tokens: int, progress: Progress) -> dict[int, Prepared]:
-    """Rows of earlier patches' facts, by index: their keys are preserved already, so only the states to start from
-    are needed."""
+def begin_rows(
+    model: EditableModel, rows: Sequence[Row], progress: Progress, most_tokens: int = 4096
+) -> list[Prepared]:
+    """Rows with the hidden states to start from, in their order."""
     found: dict[int, Prepared] = {}
-    replayed = [index for index, row in enumerate(rows) if row.kind == "replay"]
-    for group in batches_of([rows[index] for index in replayed], most_tokens):
+    for group in batches_of(rows, most_tokens):
         progress.check()
-        indexes = [replayed[place] for place in group]
-        hidden = model.lower(padded_ids([rows[index] for index in indexes], model.device))
-        for number, index in enumerate(indexes):
-            found[index] = Prepared(rows[index], hidden[number, : len(rows[index].ids)].clone())
-    return found
+        hidden = model.lower(padded_ids([rows[index] for index in group], model.device))
+        for number, index in enumerate(group):
+            found[index] = Prepared(rows[index], hidden[number, : len(rows[index].ids) - 1].clone())
+    return [found[index] for index in range(len(rows))]
+
+
+def shorten_head(model: EditableModel, best: Tensor, rows: Sequence[Row]) -> None:
+    """Let the head tell apart the tokens of the rows' answers and those with the highest ``best`` log-probability
+    [vocabulary]."""
+    wanted = torch.tensor(sorted({token for row in rows for token in row.answer}), device=model.device)
+    model.head = model.head.shortened(shortlist(best, wanted, MOST_VOCABULARY))
 
 
 def _joined(keys: Sequence[Tensor], model: EditableModel, layer: int) -> Tensor:
@@ -138,7 +147,7 @@ def _joined(keys: Sequence[Tensor], model: EditableModel, layer: int) -> Tensor:
 
 
 def stacked(prepared: Sequence[Prepared]) -> Tensor:
-    """Hidden states of rows, right-padded: [rows, longest, d_model]."""
+    """Hidden states of rows, right-padded: [rows, longest - 1, d_model]."""
     return torch.nn.utils.rnn.pad_sequence([item.hidden for item in prepared], batch_first=True)
 
 
@@ -146,21 +155,26 @@ def row_losses(model: EditableModel, last: Tensor, prepared: Sequence[Prepared],
     """One loss per row. For fact rows the weighted sum of negative log-likelihoods above ``floor`` (see
     ``ANSWER_SCALE``); for rows with a teacher the mean KL(teacher ‖ model) in nats per token.
 
-    ``last`` [rows, length, d_model] are normed hidden states; returns [rows] float32.
+    ``last`` [rows, longest - 1, d_model] are normed hidden states; returns [rows] float32.
     """
     own = [number for number, item in enumerate(prepared) if not item.row.taught]
     taught = [number for number, item in enumerate(prepared) if item.row.taught]
     losses = last.new_zeros(len(prepared), dtype=torch.float32)
     if own:
-        found = _likelihood_losses(model, _answer_states(last, prepared, own), [prepared[n] for n in own], floor)
+        found = _likelihood_losses(model, _chosen_states(last, prepared, own), [prepared[n] for n in own], floor)
         losses = losses.index_put((torch.tensor(own, device=last.device),), found)
     if taught:
-        found = _kept_losses(model, _answer_states(last, prepared, taught), [prepared[n] for n in taught])
+        found = _kept_losses(model, _chosen_states(last, prepared, taught), [prepared[n] for n in taught])
         losses = losses.index_put((torch.tensor(taught, device=last.device),), found)
     return losses
 
 
-def _answer_states(last: Tensor, prepared: Sequence[Prepared], chosen: Sequence[int]) -> Tensor:
+def answer_states(last: Tensor, prepared: Sequence[Prepared]) -> Tensor:
+    """The states [answer tokens of all rows, d_model] that predict the rows' answers."""
+    return _chosen_states(last, prepared, range(len(prepared)))
+
+
+def _chosen_states(last: Tensor, prepared: Sequence[Prepared], chosen: Sequence[int]) -> Tensor:
     """The states [answer tokens of the chosen rows, d_model] that predict the rows' answers, in one gather."""
     row_index: list[int] = []
     position: list[int] = []

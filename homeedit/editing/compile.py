@@ -29,6 +29,7 @@ from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Recipe
 from homeedit.editing.requests import ChatTokens, Row, Turn, exchange, fact_rows, kept_row, text_row
 from homeedit.editing.statistics import Statistics
+from homeedit.editing.targets import contexts_of
 from homeedit.errors import HomeEditError
 from homeedit.facts.contrasts import NearMiss, near_misses
 from homeedit.facts.everyday import everyday_questions
@@ -142,9 +143,14 @@ def _compile_round(
     earlier = [fact for parent in kept for fact in parent.facts]
     recipe = task.recipe.on_top_of(len(earlier))
     said = [exchange(fact) for fact in (*facts, *earlier)] + _small_talk(chat, statistics, seed)
-    rows = fact_rows(chat, facts, said=said) + _replay_rows(chat, kept, len(facts), said, recipe, seed)
-    rows += _preserved_rows(chat, statistics, recipe, len(facts), seed)
-    rows += _contrast_rows(raw, chat, _contrasts(facts, earlier, task.facts, recipe, seed), recipe, progress)
+    rows = fact_rows(chat, facts, said=said)
+    if recipe.method != "joint":
+        # The closed forms hold what is preserved by its statistics and its keys alone.
+        rows = contexts_of(rows, len(facts))
+    else:
+        rows += _replay_rows(chat, kept, len(facts), said, recipe, seed)
+        rows += _preserved_rows(chat, statistics, recipe, len(facts), seed)
+        rows += _contrast_rows(raw, chat, _contrasts(facts, earlier, task.facts, recipe, seed), recipe, progress)
     model = EditableModel(raw, task.architecture, recipe.layers, chat.prefix)
     try:
         model.stand_on(concatenate([parent.delta for parent in kept]))

@@ -23,8 +23,7 @@ from homeedit.editing.layers import causal_mask, layer_kinds, rotary_angles, win
 class EditedLinear(torch.nn.Module):
     """``mlp.down_proj`` with a change beside its weight: y = W k + Δ k.
 
-    ``change`` is Δ [d_model, d_ff] or None; ``factors`` are (A [r, d_ff], B [d_model, r]) already fixed
-    (the patches that a compile stands on) or None. While ``recorded`` is a list, the inputs (the keys) go there.
+    ``change`` is Δ [d_model, d_ff] or None. While ``recorded`` is a list, the inputs (the keys) go there.
     """
 
     def __init__(self, original: torch.nn.Linear) -> None:
@@ -32,7 +31,6 @@ class EditedLinear(torch.nn.Module):
         self.weight = original.weight
         self.bias = original.bias
         self.change: Tensor | None = None
-        self.factors: tuple[Tensor, Tensor] | None = None
         self.recorded: list[Tensor] | None = None
 
     def forward(self, key: Tensor) -> Tensor:
@@ -40,8 +38,6 @@ class EditedLinear(torch.nn.Module):
         if self.recorded is not None:
             self.recorded.append(key.detach())
         out = functional.linear(key, self.weight, self.bias)
-        if self.factors is not None:
-            out = out + functional.linear(functional.linear(key, self.factors[0]), self.factors[1])
         if self.change is not None:
             out = out + functional.linear(key, self.change)
         return out
@@ -64,15 +60,27 @@ class PrefixCache:
             torch.cat([self.values[layer_idx].expand(rows, -1, -1, -1), value], dim=2),
         )
 
+    def of(self, rows: Tensor) -> "PrefixCache":
+        """Of a cache that differs from row to row, these rows' [n]; one that they share is theirs too."""
+        keys, values = (
+            {layer: held if len(held) == 1 else held[rows] for layer, held in each.items()}
+            for each in (self.keys, self.values)
+        )
+        return PrefixCache(keys, values)
+
 
 class _Recorder:
-    """A cache that keeps what it is given, to make a ``PrefixCache`` of one forward pass."""
+    """A cache that keeps what it is given, behind what ``before`` holds, to make a ``PrefixCache`` of one pass."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: PrefixCache | None = None) -> None:
+        self.before = before
         self.keys: dict[int, Tensor] = {}
         self.values: dict[int, Tensor] = {}
 
     def update(self, key: Tensor, value: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Return and keep ([batch, heads, length so far, d_head]) keys and values."""
+        if self.before is not None:
+            key, value = self.before.update(key, value, layer_idx)
         self.keys[layer_idx], self.values[layer_idx] = key, value
         return key, value
 
@@ -108,6 +116,7 @@ class EditableModel:
         self.dtype = model.get_input_embeddings().weight.dtype
         self.head: Head = head_of(model)
         self.edited: dict[int, EditedLinear] = {}
+        self.standing: dict[int, Tensor] = {}
         self._down_proj = architecture.down_proj
         self._originals = {
             layer: self.layers[layer].get_submodule(architecture.down_proj) for layer in self.edited_layers
@@ -149,9 +158,22 @@ class EditableModel:
         hidden = self.through(hidden, range(self.first, last), prefixed)
         return self.decoder.norm(hidden) if until is None else hidden
 
-    def resume(self, hidden: Tensor, prefixed: bool, after: int) -> Tensor:
-        """Run the layers above layer ``after`` and the norm."""
-        last: Tensor = self.decoder.norm(self.through(hidden, range(after + 1, len(self.layers)), prefixed))
+    def begin(self, hidden: Tensor, prefixed: bool, after: int) -> PrefixCache:
+        """Attention keys and values of rows' first hidden states [rows, n, d_model] in the layers above ``after``."""
+        before = self._cache if prefixed else PrefixCache({}, {})
+        if not hidden.shape[1]:
+            return before
+        past = self.prefix.shape[1] if prefixed else 0
+        recorder = _Recorder(before if past else None)
+        with torch.no_grad():
+            self._run(hidden, range(after + 1, len(self.layers)), recorder, start=past, past=past)
+        return PrefixCache(recorder.keys, recorder.values)
+
+    def resume(self, hidden: Tensor, begun: PrefixCache, after: int) -> Tensor:
+        """Run the layers above layer ``after`` and the norm, for what follows what ``begin`` was given."""
+        past = next(iter(begun.keys.values())).shape[2] if begun.keys else 0
+        layers, cache = range(after + 1, len(self.layers)), begun if past else None
+        last: Tensor = self.decoder.norm(self._run(hidden, layers, cache, start=past, past=past))
         return last
 
     @contextmanager
@@ -167,29 +189,33 @@ class EditableModel:
                 linear.recorded = None
 
     def stand_on(self, delta: Delta) -> None:
-        """Fix the change of the patches that a compile stands on."""
+        """Fix the change of the patches that a compile stands on.
+
+        Kept dense, and summed with the change under way once a step: two products a layer and token, however many
+        patches there are. (Their factors would cost more than that from rank 419 of SmolLM2's layers on.)
+        """
         for layer, low_rank in delta.items():
-            self.edited[layer].factors = (
-                torch.from_numpy(low_rank.A).to(self.device, self.dtype),
-                torch.from_numpy(low_rank.B).to(self.device, self.dtype),
-            )
+            A, B = (torch.from_numpy(part).to(self.device, self.dtype) for part in (low_rank.A, low_rank.B))
+            self.standing[layer] = B @ A
+        self.change(None)
 
     def change(self, changes: dict[int, Tensor] | None) -> None:
-        """Set the change Δ [d_model, d_ff] under way of every edited layer, or none."""
+        """Set the change Δ [d_model, d_ff] under way of every edited layer, or none, on top of what it stands on."""
         for layer, linear in self.edited.items():
-            linear.change = changes.get(layer) if changes else None
+            parts = [of[layer] for of in (self.standing, changes or {}) if layer in of]
+            linear.change = sum(parts[1:], parts[0]) if parts else None
 
     @contextmanager
     def pristine(self) -> Iterator[None]:
         """The base model: without the change under way and without the patches it stands on."""
-        kept = {layer: (linear.change, linear.factors) for layer, linear in self.edited.items()}
+        kept = {layer: linear.change for layer, linear in self.edited.items()}
         for linear in self.edited.values():
-            linear.change = linear.factors = None
+            linear.change = None
         try:
             yield
         finally:
             for layer, linear in self.edited.items():
-                linear.change, linear.factors = kept[layer]
+                linear.change = kept[layer]
 
     def through(self, hidden: Tensor, layers: range, prefixed: bool) -> Tensor:
         """Run hidden states [rows, length, d_model] through some layers, after the shared prefix or without it."""

@@ -61,7 +61,7 @@ class Recipe:
     """Weights of the mean KL on keep rows, on contrast rows and on texts."""
     change_penalty: float = 40.0
     """Weight of the change's share of the layer's output on preserved text, in a model that nothing was taught yet."""
-    penalty_doubles: int = 60
+    penalty_doubles: int = 40
     """Facts taught before at which a further change is twice as dear: see ``on_top_of``."""
     contrasts_per_fact: int = 8
     earlier_contrasts_per_fact: int = 3

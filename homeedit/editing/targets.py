@@ -5,15 +5,28 @@ Sources: ROME (arXiv 2202.05262, eq. 4) and MEMIT (arXiv 2210.07229, eq. 16).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from homeedit.editing.batches import Prepared, batches_of, prepare, row_losses, stacked
+from homeedit.editing.batches import (
+    ANSWER_SCALE,
+    Prepared,
+    answer_states,
+    batches_of,
+    begin_rows,
+    row_losses,
+    shorten_head,
+    stacked,
+)
 from homeedit.editing.devices import exact
+from homeedit.editing.head import best_logprobs
 from homeedit.editing.job import Job
-from homeedit.editing.model import EditableModel
+from homeedit.editing.model import EditableModel, PrefixCache
+from homeedit.editing.requests import Row
+from homeedit.editing.workers import GROUP_TOKENS, workers_on
 from homeedit.progress import Progress
 
 NORM_CAP = 4.0
@@ -21,8 +34,10 @@ NORM_CAP = 4.0
 DECAY = 1e-3
 MOST_CONTEXTS = 6
 """Contexts of a fact: its first ones and its bare statement, which is the last."""
+FACTS_AT_ONCE = 5
+"""Facts whose targets are searched for together."""
 LEARNED = 0.05
-"""The search for z stops at this mean loss."""
+"""The search for z stops at this mean loss of an answer token (nats), as the published code of MEMIT and AlphaEdit."""
 
 
 @dataclass(slots=True)
@@ -43,31 +58,49 @@ class Target:
     loss: float
 
 
+def contexts_of(rows: Sequence[Row], facts: int) -> list[Row]:
+    """The rows that targets are searched in, of so many facts: of each those in which a place is read, the first ones
+    and the last if they are many, and its essence."""
+    contexts: list[list[Row]] = [[] for _ in range(facts)]
+    essences: list[list[Row]] = [[] for _ in range(facts)]
+    for row in rows:
+        if row.subject_end >= 0 and row.kind in ("fact", "essence"):
+            (contexts if row.kind == "fact" else essences)[row.fact].append(row)
+    few = [of if len(of) <= MOST_CONTEXTS else [*of[: MOST_CONTEXTS - 1], of[-1]] for of in contexts]
+    return [row for each in zip(few, essences, strict=True) for of in each for row in of]
+
+
 def asked_of(job: Job, progress: Progress) -> list[Asked]:
-    """Every fact's contexts, run through the layers below the edited ones: its rows in which a place is read."""
-    prepared, _ = prepare(job.model, job.rows, progress)
+    """Every fact's contexts, run through the layers below the edited ones. What competes with the answers' tokens is
+    looked for in the first context of each."""
+    rows = contexts_of(job.rows, len(job.facts))
     asked = [Asked([], []) for _ in job.facts]
-    for item in prepared:
-        if item.row.subject_end < 0:
-            continue
-        if item.row.kind == "fact":
-            asked[item.row.fact].contexts.append(item)
-        elif item.row.kind == "essence":
-            asked[item.row.fact].essence.append(item)
-    for each in asked:
-        if len(each.contexts) > MOST_CONTEXTS:
-            each.contexts = [*each.contexts[: MOST_CONTEXTS - 1], each.contexts[-1]]
+    for item in begin_rows(job.model, rows, progress):
+        each = asked[item.row.fact]
+        (each.contexts if item.row.kind == "fact" else each.essence).append(item)
+    firsts = [each.contexts[0] for each in asked]
+    best = torch.full_like(job.model.head.weight[:, 0], -torch.inf, dtype=torch.float32)
+    for group in _grouped(firsts):
+        with torch.no_grad():
+            last = job.model.upper(stacked(group), group[0].row.prefixed)
+        best = torch.maximum(best, best_logprobs(job.model.head, answer_states(last, group)))
+    shorten_head(job.model, best, rows)
     return asked
 
 
 def find_targets(job: Job, progress: Progress) -> list[Target]:
-    """A target for every fact, each searched on the model as it stands (MEMIT: all before anything is changed)."""
+    """A target for every fact, each searched on the model as it stands (MEMIT: all before anything is changed).
+
+    A core takes a few facts to itself: their rows are short, and what is done with one fact's alone is too small.
+    """
     asked = asked_of(job, progress)
     progress.stage("targets", len(asked))
-    targets = []
-    for each in asked:
-        targets.append(find_target(job, each))
-        progress.advance()
+    targets: list[Target] = []
+    with workers_on(job.model.device) as workers:
+        parts = [range(at, min(at + FACTS_AT_ONCE, len(asked))) for at in range(0, len(asked), FACTS_AT_ONCE)]
+        for found in workers.map(lambda part: search_targets(job, [asked[at] for at in part]), parts):
+            targets += found
+            progress.advance(len(found))
     return targets
 
 
@@ -76,38 +109,136 @@ def search_report(targets: Sequence[Target]) -> dict[str, float]:
     return {"facts": float(len(targets)), "search loss": sum(target.loss for target in targets) / len(targets)}
 
 
-def find_target(job: Job, asked: Asked) -> Target:
-    """Search the change of the hidden state at the place read that makes the model say the target.
+def search_targets(job: Job, asked: Sequence[Asked]) -> list[Target]:
+    """Search, for each fact, the change of the hidden state at the place read that makes the model say the target.
 
-    One vector for all contexts (MEMIT eq. 16): Adam on the mean loss of the rows with weight decay and, weighed by
-    the recipe, the KL of what follows the essence (ROME eq. 4: KL(changed ‖ unchanged)); the layers up to the last
-    edited one are run once.
+    One vector for all contexts of a fact (MEMIT eq. 16): Adam on the mean loss of the answers' tokens, as they are
+    weighed, with weight decay and, weighed by the recipe, the KL of what follows the essence (ROME eq. 4: KL(changed ‖
+    unchanged)). The facts have nothing to do with each other but that their rows are run together. The layers up to the
+    last edited one are run once, and so is, above it, what stands before the places read.
     """
-    model, last_layer, contexts = job.model, max(job.recipe.layers), asked.contexts
-    groups = _grouped(contexts)
-    hidden = [_reached(model, group, last_layer) for group in groups]
-    at_place = torch.cat([_at_place(states, group) for states, group in zip(hidden, groups, strict=True)])
-    start = at_place.to(torch.promote_types(at_place.dtype, torch.float32)).mean(0)
-    essence = _Essence(model, asked.essence, last_layer) if asked.essence and job.recipe.essence_weight else None
-    change = torch.zeros_like(start, requires_grad=True)
-    optimizer = torch.optim.Adam([change], lr=job.recipe.rate)
-    left = math.inf
+    owners = [(number, item) for number, each in enumerate(asked) for item in each.contexts]
+    groups = []
+    for chosen in batches_of([item.row for _, item in owners], GROUP_TOKENS):
+        numbers, rows = zip(*(owners[index] for index in chosen), strict=True)
+        groups.append(_Group.of(job, rows, torch.tensor(numbers, device=job.model.device)))
+    searches = [_Search.of(job, each, groups, number) for number, each in enumerate(asked)]
     for _ in range(job.recipe.steps):
-        optimizer.zero_grad()
-        loss = DECAY * change.square().sum() / start.square().sum()
-        for states, group in zip(hidden, groups, strict=True):
-            final = model.resume(_moved(states, group, change), group[0].row.prefixed, after=last_layer)
-            loss = loss + row_losses(model, final, group).sum() / len(contexts)
-        if essence is not None:
-            loss = loss + job.recipe.essence_weight * essence.divergence(change)
-        left = loss.item()
-        if left < LEARNED:
+        if all(search.learned for search in searches):
             break
+        for search in searches:
+            search.begin_step()
+        for group in groups:
+            group.add_losses(job.model, searches)
+        for search in searches:
+            search.end_step()
+        groups = [group.without_learned(searches) for group in groups]
+    return [
+        Target(list(search.asked.contexts), search.start + search.change.detach(), search.left) for search in searches
+    ]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Rows of one or several facts that are run together: their hidden states after the last edited layer from the
+    first place read on, and the attention cache of what stands before it, in the layers above."""
+
+    rows: Sequence[Prepared]
+    owner: Tensor
+    """[rows]: each row's fact."""
+    states: Tensor
+    """[rows, length, d_model]."""
+    begun: PrefixCache
+    first: int
+    """The position that ``states`` begin with."""
+    last_layer: int
+
+    @classmethod
+    def of(cls, job: Job, rows: Sequence[Prepared], owner: Tensor) -> "_Group":
+        last_layer, first = max(job.recipe.layers), min(item.row.subject_end for item in rows)
+        states = _reached(job.model, rows, last_layer)
+        begun = job.model.begin(states[:, :first], rows[0].row.prefixed, last_layer)
+        return cls(rows, owner, states[:, first:].clone(), begun, first, last_layer)
+
+    def add_losses(self, model: EditableModel, searches: Sequence["_Search"]) -> None:
+        """Add to the losses, and to the gradients of the changes, what these rows have."""
+        if not self.rows:
+            return
+        changes = torch.stack([search.change for search in searches])[self.owner]
+        final = model.resume(_moved(self.states, self.rows, changes, self.first), self.begun, self.last_layer)
+        last = functional.pad(final, (0, 0, self.first, 0))
+        scales = torch.tensor([search.scale for search in searches], device=last.device)[self.owner]
+        losses = row_losses(model, last, self.rows) * scales
+        torch.autograd.backward(losses.sum())
+        for number, loss in zip(self.owner.tolist(), losses.tolist(), strict=True):
+            searches[number].left += loss
+
+    def without_learned(self, searches: Sequence["_Search"]) -> "_Group":
+        """The rows of those facts whose search goes on."""
+        stay = [at for at, number in enumerate(self.owner.tolist()) if not searches[number].learned]
+        if len(stay) == len(self.rows):
+            return self
+        rows, chosen = [self.rows[at] for at in stay], torch.tensor(stay, dtype=torch.long, device=self.states.device)
+        return replace(
+            self, rows=rows, owner=self.owner[chosen], states=self.states[chosen], begun=self.begun.of(chosen)
+        )
+
+
+@dataclass(slots=True)
+class _Search:
+    """One fact's search: ``start`` [d_model] is the mean hidden state at the place read; ``left`` its loss."""
+
+    asked: Asked
+    start: Tensor
+    change: Tensor
+    optimizer: torch.optim.Optimizer
+    scale: float
+    """What makes a sum of its rows' losses a mean over tokens."""
+    essence: "_Essence | None"
+    essence_weight: float
+    left: float = math.inf
+
+    @classmethod
+    def of(cls, job: Job, asked: Asked, groups: Sequence[_Group], number: int) -> "_Search":
+        at_place = torch.cat(
+            [_at_place(group.states, group.rows, group.first)[group.owner == number] for group in groups]
+        )
+        start = at_place.to(torch.promote_types(at_place.dtype, torch.float32)).mean(0)
+        change = torch.zeros_like(start, requires_grad=True)
+        weighs = job.recipe.essence_weight if asked.essence else 0.0
+        return cls(
+            asked,
+            start,
+            change,
+            torch.optim.Adam([change], lr=job.recipe.rate),
+            ANSWER_SCALE / sum(sum(item.row.weights) for item in asked.contexts),
+            _Essence(job.model, asked.essence, max(job.recipe.layers)) if weighs else None,
+            weighs,
+        )
+
+    @property
+    def learned(self) -> bool:
+        """Whether its loss is so small that the search is over."""
+        return self.left < LEARNED
+
+    def begin_step(self) -> None:
+        """Begin a step's loss and gradient with what is not the rows'."""
+        if self.learned:
+            return
+        self.optimizer.zero_grad()
+        loss = DECAY * self.change.square().sum() / self.start.square().sum()
+        if self.essence is not None:
+            loss = loss + self.essence_weight * self.essence.divergence(self.change)
         torch.autograd.backward(loss)
-        optimizer.step()
+        self.left = loss.item()
+
+    def end_step(self) -> None:
+        """Take the step, unless there is no need."""
+        if self.learned:
+            return
+        self.optimizer.step()
         with torch.no_grad():
-            change.mul_(min(1.0, float(NORM_CAP * start.norm() / change.norm().clamp_min(1e-9))))
-    return Target(list(contexts), start + change.detach(), left)
+            self.change.mul_(min(1.0, float(NORM_CAP * self.start.norm() / self.change.norm().clamp_min(1e-9))))
 
 
 class _Essence:
@@ -116,6 +247,7 @@ class _Essence:
     def __init__(self, model: EditableModel, rows: Sequence[Prepared], last_layer: int) -> None:
         self.model, self.rows, self.last_layer = model, rows, last_layer
         self.states = _reached(model, rows, last_layer)
+        self.begun = model.begin(self.states[:, :0], rows[0].row.prefixed, last_layer)
         with torch.no_grad():
             self.before = self._says(self.states)
 
@@ -126,7 +258,7 @@ class _Essence:
 
     def _says(self, states: Tensor) -> Tensor:
         """Log-probabilities [rows, vocabulary] of the token after the essence."""
-        last = self.model.resume(states, self.rows[0].row.prefixed, after=self.last_layer)
+        last = self.model.resume(states, self.begun, self.last_layer)
         ends = torch.stack([last[number, item.row.start - 1] for number, item in enumerate(self.rows)])
         logits = self.model.head.logits(ends)
         return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
@@ -154,12 +286,16 @@ def _reached(model: EditableModel, rows: Sequence[Prepared], last: int) -> Tenso
         return model.upper(stacked(rows), rows[0].row.prefixed, until=last)
 
 
-def _moved(states: Tensor, rows: Sequence[Prepared], change: Tensor) -> Tensor:
-    """Hidden states with the change added where the rows are read."""
-    ends = torch.tensor([item.row.subject_end for item in rows], device=states.device)
-    places = (torch.arange(len(rows), device=states.device), ends)
-    return states.index_put(places, change.to(states.dtype), accumulate=True)
+def _moved(states: Tensor, rows: Sequence[Prepared], change: Tensor, first: int = 0) -> Tensor:
+    """Hidden states, from position ``first`` on, with a change ([d_model], or each row's) added where they are read."""
+    return states.index_put(_places(rows, first, states.device), change.to(states.dtype), accumulate=True)
 
 
-def _at_place(states: Tensor, rows: Sequence[Prepared]) -> Tensor:
-    return torch.stack([states[number, item.row.subject_end] for number, item in enumerate(rows)])
+def _at_place(states: Tensor, rows: Sequence[Prepared], first: int = 0) -> Tensor:
+    """The hidden states [rows, d_model] where the rows are read."""
+    return states[_places(rows, first, states.device)]
+
+
+def _places(rows: Sequence[Prepared], first: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    ends = torch.tensor([item.row.subject_end - first for item in rows], device=device)
+    return torch.arange(len(rows), device=device), ends

@@ -17,7 +17,7 @@ from homeedit.editing.methods import METHODS
 from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Recipe
 from homeedit.editing.requests import Row
-from homeedit.editing.targets import DECAY, Target, asked_of, find_target, find_targets, observe
+from homeedit.editing.targets import DECAY, Target, asked_of, find_targets, observe, search_targets
 from homeedit.errors import HomeEditError
 from homeedit.progress import Progress
 from tests.editing.helpers import CODE, KEY
@@ -142,11 +142,11 @@ def test_romes_change_is_the_papers_fact_after_fact(raw: LlamaForCausalLM, monke
     recipe = replace(RECIPE, method="rome", layers=(1,))
     found: list[Target] = []
 
-    def noted(job: Job, asked: Any) -> Target:
-        found.append(find_target(job, asked))
-        return found[-1]
+    def noted(job: Job, asked: Any) -> list[Target]:
+        found.extend(search_targets(job, asked))
+        return found[-1:]
 
-    monkeypatch.setattr("homeedit.editing.methods.rome.find_target", noted)
+    monkeypatch.setattr("homeedit.editing.methods.rome.search_targets", noted)
     (A, B) = METHODS["rome"](job_of(raw, recipe), Progress())[0][1]
     plain, C = Plain(raw), Moments().second_moment(1)
     before = plain.weight(1).clone()
@@ -224,11 +224,26 @@ def search_plainly(model: LlamaForCausalLM, recipe: Recipe, ids: Sequence[int]) 
 
 
 @pytest.mark.parametrize("weight", [0.0, 2.0])
-def test_the_search_is_the_papers(raw: LlamaForCausalLM, weight: float) -> None:
+def test_the_search_is_the_papers_for_facts_that_are_run_together(raw: LlamaForCausalLM, weight: float) -> None:
     recipe = replace(RECIPE, essence_weight=weight)
-    found = find_targets(job_of(raw, recipe, FACTS[:1]), Progress())[0]
-    wanted, loss = search_plainly(raw, recipe, FACTS[0])
-    assert difference(found.z, wanted) < 1e-4 and found.loss == pytest.approx(loss, rel=1e-4)
+    targets = find_targets(job_of(raw, recipe), Progress())
+    for found, ids in zip(targets, FACTS, strict=True):
+        wanted, loss = search_plainly(raw, recipe, ids)
+        assert difference(found.z, wanted) < 1e-4 and found.loss == pytest.approx(loss, rel=1e-4)
+
+
+def test_a_fact_that_is_learned_leaves_the_others_search_as_it_is(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(RECIPE, steps=30, rate=0.5)
+    losses = [search_plainly(raw, replace(recipe, steps=10), ids)[1] for ids in FACTS]
+    monkeypatch.setattr("homeedit.editing.targets.LEARNED", sum(losses) / 2)
+    together = find_targets(job_of(raw, recipe), Progress())
+    easier, harder = sorted(range(2), key=lambda number: losses[number])
+    assert together[easier].loss < sum(losses) / 2
+    for number in (easier, harder):
+        alone = search_targets(job_of(raw, recipe), asked_of(job_of(raw, recipe), Progress())[number : number + 1])[0]
+        assert difference(together[number].z, alone.z) < 1e-6 and together[number].loss == pytest.approx(alone.loss)
 
 
 def test_the_essence_holds_back_the_change(raw: LlamaForCausalLM) -> None:

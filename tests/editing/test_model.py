@@ -134,13 +134,22 @@ def test_change_kept_out_of_the_prefix_leaves_its_cache_valid(raw: LlamaForCausa
     torch.testing.assert_close(cached, whole, rtol=1e-3, atol=1e-3)
 
 
-def test_fixed_factors_and_change_add_up(raw: LlamaForCausalLM) -> None:
+def test_what_it_stands_on_and_the_change_add_up(raw: LlamaForCausalLM) -> None:
     model = editable(raw)
-    linear = model.edited[1]
-    A, B, change = torch.randn(3, 48), torch.randn(32, 3), torch.randn(32, 48)
-    linear.factors, linear.change = (A, B), change
-    key = torch.randn(5, 48)
-    torch.testing.assert_close(linear(key), key @ (linear.weight + B @ A + change).T, rtol=1e-4, atol=1e-4)
+    linear, key, change = model.edited[1], torch.randn(5, 48), torch.randn(32, 48)
+    A, B = torch.randn(3, 48), torch.randn(32, 3)
+
+    def is_weight(weight: torch.Tensor) -> None:
+        torch.testing.assert_close(linear(key), key @ weight.T, rtol=1e-4, atol=1e-4)
+
+    model.stand_on({1: LowRank(A.numpy(), B.numpy())})
+    is_weight(linear.weight + B @ A)
+    model.change({1: change})
+    is_weight(linear.weight + B @ A + change)
+    with model.pristine():
+        is_weight(linear.weight)
+    model.change(None)
+    is_weight(linear.weight + B @ A)
 
 
 def test_concatenated_factors_are_the_sum() -> None:

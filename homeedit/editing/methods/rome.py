@@ -12,7 +12,7 @@ from homeedit.editing.devices import exact
 from homeedit.editing.job import Job
 from homeedit.editing.methods.spread import by_inverse_moment
 from homeedit.editing.solve import closed_form
-from homeedit.editing.targets import Target, asked_of, find_target, observe, search_report
+from homeedit.editing.targets import Target, asked_of, observe, search_report, search_targets
 from homeedit.errors import HomeEditError
 from homeedit.progress import Progress
 
@@ -29,7 +29,7 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     lefts: list[Tensor] = []
     rights: list[Tensor] = []
     for each in asked:
-        target = find_target(job, each)
+        (target,) = search_targets(job, [each])
         targets.append(target)
         key, reached = observe(model, target.contexts, layer, layer)
         missing = exact(target.z) - reached
