@@ -9,6 +9,7 @@ from torch import Tensor
 from homeedit.editing.head import best_logprobs, shortlist
 from homeedit.editing.model import Batch, EditableModel
 from homeedit.editing.requests import Row
+from homeedit.editing.workers import workers_on
 from homeedit.progress import Progress
 
 
@@ -78,9 +79,7 @@ class RowKeys:
     kept: Tensor
 
 
-def prepare(
-    model: EditableModel, rows: Sequence[Row], progress: Progress, most_tokens: int = 4096
-) -> tuple[list[Prepared], dict[int, RowKeys]]:
+def prepare(model: EditableModel, rows: Sequence[Row], progress: Progress) -> tuple[list[Prepared], dict[int, RowKeys]]:
     """Run rows through the model once: hidden states to start from, teachers of kept rows, keys per edited layer.
 
     Memory: d_model values per token of all rows and per answer token of kept ones; ``MOST_KEYS`` keys a layer
@@ -90,46 +89,62 @@ def prepare(
     fresh = [index for index, row in enumerate(rows) if row.kind != "replay"]
     tokens = {taught: sum(len(rows[n].ids) for n in fresh if rows[n].taught is taught) for taught in (False, True)}
     stride = {taught: max(1, -(-count // MOST_KEYS)) for taught, count in tokens.items()}
-    best: list[Tensor] = []
+    best = torch.full((len(model.head.weight),), -torch.inf, device=model.device)
     collected: dict[tuple[int, bool], list[Tensor]] = {
         (layer, taught): [] for layer in model.edited_layers for taught in (False, True)
     }
-    for group in batches_of([rows[index] for index in fresh], most_tokens):
+
+    def passed(
+        places: Sequence[int],
+    ) -> tuple[list[tuple[int, Prepared]], dict[tuple[int, bool], list[Tensor]], Tensor]:
         progress.check()
-        chosen = [rows[fresh[place]] for place in group]
+        indexes = [fresh[place] for place in places]
+        chosen = [rows[index] for index in indexes]
         hidden = model.lower(padded_ids(chosen, model.device))
-        with torch.no_grad(), model.pristine(), model.recording() as keys:
+        with torch.no_grad(), model.recording() as recorded:
             last = model.upper(hidden, chosen[0].prefixed)
             said = [last[number, row.start - 1 : len(row.ids) - 1] for number, row in enumerate(chosen)]
-            best = [torch.stack([*best, best_logprobs(model.head, torch.cat(said)[::3])]).amax(0)]
-        for number, (place, row) in enumerate(zip(group, chosen, strict=True)):
-            index, length = fresh[place], len(row.ids)
+            likeliest = best_logprobs(model.head, torch.cat(said)[::3])
+        prepared: list[tuple[int, Prepared]] = []
+        keys: dict[tuple[int, bool], list[Tensor]] = {}
+        for number, (index, row) in enumerate(zip(indexes, chosen, strict=True)):
+            length = len(row.ids)
             teacher = said[number].clone() if row.taught else None
-            found[index] = Prepared(row, hidden[number, : length - 1].clone(), teacher)
-            for layer, (recorded,) in keys.items():
-                thinned = recorded[number, index % stride[row.taught] : length : stride[row.taught]]
-                collected[layer, row.taught].append(thinned.clone())
+            prepared.append((index, Prepared(row, hidden[number, : length - 1].clone(), teacher)))
+            for layer, (seen,) in recorded.items():
+                thinned = seen[number, index % stride[row.taught] : length : stride[row.taught]]
+                keys.setdefault((layer, row.taught), []).append(thinned.clone())
+        return prepared, keys, likeliest
+
+    with workers_on(model.device) as workers, model.pristine():
+        for prepared, keys, likeliest in workers.map(passed, batches_of([rows[n] for n in fresh], workers.tokens)):
+            found |= prepared
+            for of, parts in keys.items():
+                collected[of] += parts
+            best = torch.maximum(best, likeliest)
     # Keys of earlier patches' facts are preserved already, so only the states to start from are needed.
     replayed = [index for index, row in enumerate(rows) if row.kind == "replay"]
-    begun = begin_rows(model, [rows[index] for index in replayed], progress, most_tokens)
-    found |= dict(zip(replayed, begun, strict=True))
-    shorten_head(model, best[0], rows)
+    found |= zip(replayed, begin_rows(model, [rows[index] for index in replayed], progress), strict=True)
+    shorten_head(model, best, rows)
     return [found[index] for index in range(len(rows))], {
         layer: RowKeys(*(_joined(collected.pop((layer, taught)), model, layer) for taught in (False, True)))
         for layer in model.edited_layers
     }
 
 
-def begin_rows(
-    model: EditableModel, rows: Sequence[Row], progress: Progress, most_tokens: int = 4096
-) -> list[Prepared]:
+def begin_rows(model: EditableModel, rows: Sequence[Row], progress: Progress) -> list[Prepared]:
     """Rows with the hidden states to start from, in their order."""
     found: dict[int, Prepared] = {}
-    for group in batches_of(rows, most_tokens):
+
+    def begun(group: Sequence[int]) -> list[tuple[int, Prepared]]:
         progress.check()
         hidden = model.lower(padded_ids([rows[index] for index in group], model.device))
-        for number, index in enumerate(group):
-            found[index] = Prepared(rows[index], hidden[number, : len(rows[index].ids) - 1].clone())
+        lengths = [len(rows[index].ids) - 1 for index in group]
+        return [(index, Prepared(rows[index], hidden[n, : lengths[n]].clone())) for n, index in enumerate(group)]
+
+    with workers_on(model.device) as workers:
+        for prepared in workers.map(begun, batches_of(rows, workers.tokens)):
+            found |= prepared
     return [found[index] for index in range(len(rows))]
 
 

@@ -30,6 +30,7 @@ from homeedit.editing.recipes import Recipe
 from homeedit.editing.requests import ChatTokens, Row, Turn, exchange, fact_rows, kept_row, text_row
 from homeedit.editing.statistics import Statistics
 from homeedit.editing.targets import contexts_of
+from homeedit.editing.workers import workers_on
 from homeedit.errors import HomeEditError
 from homeedit.facts.contrasts import NearMiss, near_misses
 from homeedit.facts.everyday import everyday_questions
@@ -309,16 +310,22 @@ def facts_keys(model: EditableModel, rows: Sequence[Row], facts: int) -> dict[in
     width = model.edited[model.first].weight.shape[1]
     sums = {layer: torch.zeros(facts, 3, width) for layer in model.edited_layers}
     counts = torch.zeros(facts, 3, 1)
-    for group in batches_of(own, 4096):
+
+    def keys_of(group: Sequence[int]) -> dict[int, Tensor]:
         chosen = [own[index] for index in group]
         with torch.no_grad(), model.recording() as found:
             model.upper(model.lower(padded_ids(chosen, model.device)), chosen[0].prefixed, until=max(model.edited))
-        for number, row in enumerate(chosen):
-            for slot, positions in enumerate(_preserved_positions(row)):
-                if positions:
-                    counts[row.fact, slot] += 1
-                    for layer, (keys,) in found.items():
-                        sums[layer][row.fact, slot] += keys[number, positions].float().cpu().mean(0)
+        return {layer: keys for layer, (keys,) in found.items()}
+
+    with workers_on(model.device) as workers:
+        groups = list(batches_of(own, workers.tokens))
+        for group, found in zip(groups, workers.map(keys_of, groups), strict=True):
+            for number, row in enumerate(own[index] for index in group):
+                for slot, positions in enumerate(_preserved_positions(row)):
+                    if positions:
+                        counts[row.fact, slot] += 1
+                        for layer, keys in found.items():
+                            sums[layer][row.fact, slot] += keys[number, positions].float().cpu().mean(0)
     return {layer: _half((total / counts.clamp_min(1)).flatten(0, 1)) for layer, total in sums.items()}
 
 

@@ -8,6 +8,7 @@ run once too: deltas are kept out of its keys, so its attention keys and values 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import local
 from typing import Any
 
 import torch
@@ -20,10 +21,39 @@ from homeedit.editing.head import Head, head_of
 from homeedit.editing.layers import causal_mask, layer_kinds, rotary_angles, window_of
 
 
+class _Recording(local):
+    """What each thread notes for itself."""
+
+    keys: list[Tensor] | None = None
+    slopes: "list[Slopes] | None" = None
+
+
+Slopes = tuple[Tensor, Tensor]
+"""∂L/∂y [n, d_model] and k [n, d_ff] of the n tokens that went through an edited layer y = W k + Δ k."""
+
+
+class _Changed(torch.autograd.Function):
+    """Δ k. The gradient with respect to Δ, a sum over all rows of ∂L/∂y kᵀ, is left to be formed in one product: what
+    it is made of goes into the list ``slopes``."""
+
+    @staticmethod
+    def forward(ctx: Any, key: Tensor, change: Tensor, slopes: list[Slopes]) -> Tensor:
+        ctx.save_for_backward(key, change)
+        ctx.slopes = slopes
+        return functional.linear(key, change)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, None, None]:
+        key, change = ctx.saved_tensors
+        ctx.slopes.append((outer[0].flatten(0, -2), key.detach().flatten(0, -2)))
+        return (outer[0] @ change if ctx.needs_input_grad[0] else None), None, None
+
+
 class EditedLinear(torch.nn.Module):
     """``mlp.down_proj`` with a change beside its weight: y = W k + Δ k.
 
-    ``change`` is Δ [d_model, d_ff] or None. While ``recorded`` is a list, the inputs (the keys) go there.
+    ``change`` is Δ [d_model, d_ff] or None. While ``recording.keys`` is a list, the inputs (the keys) that this thread
+    sends through go there; while ``recording.slopes`` is one, what the change's gradient is made of does.
     """
 
     def __init__(self, original: torch.nn.Linear) -> None:
@@ -31,16 +61,23 @@ class EditedLinear(torch.nn.Module):
         self.weight = original.weight
         self.bias = original.bias
         self.change: Tensor | None = None
-        self.recorded: list[Tensor] | None = None
+        self.recording = _Recording()
 
     def forward(self, key: Tensor) -> Tensor:
         """Return the output [..., d_model] for keys [..., d_ff]."""
-        if self.recorded is not None:
-            self.recorded.append(key.detach())
+        if self.recording.keys is not None:
+            self.recording.keys.append(key.detach())
         out = functional.linear(key, self.weight, self.bias)
         if self.change is not None:
-            out = out + functional.linear(key, self.change)
+            slopes = self.recording.slopes
+            changed = functional.linear(key, self.change) if slopes is None else _changed(key, self.change, slopes)
+            out = out + changed
         return out
+
+
+def _changed(key: Tensor, change: Tensor, slopes: list[Slopes]) -> Tensor:
+    found: Tensor = _Changed.apply(key, change, slopes)  # type: ignore[no-untyped-call]
+    return found
 
 
 class PrefixCache:
@@ -178,15 +215,28 @@ class EditableModel:
 
     @contextmanager
     def recording(self) -> Iterator[dict[int, list[Tensor]]]:
-        """Collect the keys of every edited layer while the context is open."""
+        """Collect the keys of every edited layer that this thread computes while the context is open."""
         found: dict[int, list[Tensor]] = {layer: [] for layer in self.edited_layers}
         for layer, linear in self.edited.items():
-            linear.recorded = found[layer]
+            linear.recording.keys = found[layer]
         try:
             yield found
         finally:
             for linear in self.edited.values():
-                linear.recorded = None
+                linear.recording.keys = None
+
+    @contextmanager
+    def sloping(self) -> Iterator[dict[int, list[Slopes]]]:
+        """Collect what the changes' gradients are made of, of all that this thread runs while the context is open and
+        then sends back. The changes must ask for gradients; they get none."""
+        found: dict[int, list[Slopes]] = {layer: [] for layer in self.edited_layers}
+        for layer, linear in self.edited.items():
+            linear.recording.slopes = found[layer]
+        try:
+            yield found
+        finally:
+            for linear in self.edited.values():
+                linear.recording.slopes = None
 
     def stand_on(self, delta: Delta) -> None:
         """Fix the change of the patches that a compile stands on.

@@ -19,7 +19,7 @@ from homeedit.editing.devices import solving_device
 from homeedit.editing.job import Job
 from homeedit.editing.memory import give_back
 from homeedit.editing.methods.descent import Change, Descent, copied, cut_to_rank
-from homeedit.editing.model import EditableModel
+from homeedit.editing.model import EditableModel, Slopes
 from homeedit.editing.preserved import Whitening, metric, whiten
 from homeedit.editing.recipes import Recipe
 from homeedit.editing.workers import Workers, workers_on
@@ -37,7 +37,7 @@ LOOK_FIRST = 4
 LOOK = 24
 """Steps between two looks at the first questions, and at every fact row: what other rows' steps did to a row that none
 of them held is not known else, and the worst rows are not the worst."""
-REFRESHED = 4
+REFRESHED = 2
 """How much larger groups are that are only measured: nothing is kept for a backward pass."""
 
 
@@ -263,29 +263,30 @@ def gradients(task: Task, changes: dict[int, Change], chosen: Sequence[tuple[Pre
     The change penalty, ‖change‖² / tr(W C Wᵀ) of the median layer, is the change's share of what a layer says
     of preserved text.
     """
-    dtype = task.model.dtype
     whitened = {layer: change.whitened() for layer, change in changes.items()}
-    dense = {layer: change.requires_grad_() for layer, change in _dense(task, changes).items()}
 
-    def backward(group: Sequence[int]) -> tuple[Tensor, ...]:
+    def backward(group: Sequence[int]) -> dict[int, list[Slopes]]:
         rows, weights = [chosen[index][0] for index in group], [chosen[index][1] for index in group]
-        losses = _losses(task, rows)
-        total = (losses * torch.tensor(weights, device=losses.device)).sum()
-        return torch.autograd.grad(total, list(dense.values()))
+        with task.model.sloping() as slopes:
+            losses = _losses(task, rows)
+            torch.autograd.backward((losses * torch.tensor(weights, device=losses.device)).sum())
+        return slopes
 
-    task.model.change(dense)
+    task.model.change({layer: change.requires_grad_() for layer, change in _dense(task, changes).items()})
     groups = batches_of([item.row for item, _ in chosen], task.workers.tokens)
-    exact = torch.promote_types(dtype, torch.float32)
-    sums = {layer: torch.zeros_like(change, dtype=exact) for layer, change in dense.items()}
-    for found in task.workers.map(backward, groups):
-        for total, gradient in zip(sums.values(), found, strict=True):
-            total += gradient
+    found = list(task.workers.map(backward, groups))
     task.model.change(None)
     scale = 2 * task.recipe.change_penalty / task.energy
-    rights = {layer: w.right.to(dtype) for layer, w in task.whitenings.items()}
     return {
-        layer: (total.to(dtype) @ rights[layer].T).float() + scale * whitened[layer] for layer, total in sums.items()
+        layer: _gradient([slopes[layer] for slopes in found], task.whitenings[layer]) + scale * whitened[layer]
+        for layer in changes
     }
+
+
+def _gradient(slopes: Sequence[Sequence[Slopes]], whitening: Whitening) -> Tensor:
+    """Σ ∂L/∂y kᵀ over all tokens of all groups, in whitened keys: [d_model, m] float32."""
+    outer, keys = (torch.cat([pair[side] for group in slopes for pair in group]) for side in (0, 1))
+    return (outer.T @ (keys @ whitening.right.to(keys.dtype).T)).float()
 
 
 def refresh(task: Task, changes: dict[int, Change], rows: Sequence[Prepared] | None = None) -> None:
