@@ -98,7 +98,7 @@ def find_targets(job: Job, progress: Progress) -> list[Target]:
     targets: list[Target] = []
     with workers_on(job.model.device) as workers:
         parts = [range(at, min(at + FACTS_AT_ONCE, len(asked))) for at in range(0, len(asked), FACTS_AT_ONCE)]
-        for found in workers.map(lambda part: search_targets(job, [asked[at] for at in part]), parts):
+        for found in workers.map(lambda part: search_targets(job, [asked[at] for at in part], progress), parts):
             targets += found
             progress.advance(len(found))
     return targets
@@ -109,13 +109,14 @@ def search_report(targets: Sequence[Target]) -> dict[str, float]:
     return {"facts": float(len(targets)), "search loss": sum(target.loss for target in targets) / len(targets)}
 
 
-def search_targets(job: Job, asked: Sequence[Asked]) -> list[Target]:
+def search_targets(job: Job, asked: Sequence[Asked], progress: Progress) -> list[Target]:
     """Search, for each fact, the change of the hidden state at the place read that makes the model say the target.
 
     One vector for all contexts of a fact (MEMIT eq. 16): Adam on the mean loss of the answers' tokens, as they are
     weighed, with weight decay and, weighed by the recipe, the KL of what follows the essence (ROME eq. 4: KL(changed ‖
     unchanged)). The facts have nothing to do with each other but that their rows are run together. The layers up to the
-    last edited one are run once, and so is, above it, what stands before the places read.
+    last edited one are run once, and so is, above it, what stands before the places read. Raises Cancelled when asked
+    to stop.
     """
     owners = [(number, item) for number, each in enumerate(asked) for item in each.contexts]
     groups = []
@@ -126,6 +127,7 @@ def search_targets(job: Job, asked: Sequence[Asked]) -> list[Target]:
     for _ in range(job.recipe.steps):
         if all(search.learned for search in searches):
             break
+        progress.check()
         for search in searches:
             search.begin_step()
         for group in groups:

@@ -18,7 +18,7 @@ from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Recipe
 from homeedit.editing.requests import Row
 from homeedit.editing.targets import DECAY, Target, asked_of, find_targets, observe, search_targets
-from homeedit.errors import HomeEditError
+from homeedit.errors import Cancelled, HomeEditError
 from homeedit.progress import Progress
 from tests.editing.helpers import CODE, KEY
 
@@ -142,8 +142,8 @@ def test_romes_change_is_the_papers_fact_after_fact(raw: LlamaForCausalLM, monke
     recipe = replace(RECIPE, method="rome", layers=(1,))
     found: list[Target] = []
 
-    def noted(job: Job, asked: Any) -> list[Target]:
-        found.extend(search_targets(job, asked))
+    def noted(job: Job, asked: Any, progress: Progress) -> list[Target]:
+        found.extend(search_targets(job, asked, progress))
         return found[-1:]
 
     monkeypatch.setattr("homeedit.editing.methods.rome.search_targets", noted)
@@ -242,8 +242,17 @@ def test_a_fact_that_is_learned_leaves_the_others_search_as_it_is(
     easier, harder = sorted(range(2), key=lambda number: losses[number])
     assert together[easier].loss < sum(losses) / 2
     for number in (easier, harder):
-        alone = search_targets(job_of(raw, recipe), asked_of(job_of(raw, recipe), Progress())[number : number + 1])[0]
+        job = job_of(raw, recipe)
+        (alone,) = search_targets(job, asked_of(job, Progress())[number : number + 1], Progress())
         assert difference(together[number].z, alone.z) < 1e-6 and together[number].loss == pytest.approx(alone.loss)
+
+
+def test_a_search_stops_when_it_is_asked_to(raw: LlamaForCausalLM) -> None:
+    job, progress = job_of(raw, RECIPE), Progress()
+    asked = asked_of(job, progress)
+    progress.cancel()
+    with pytest.raises(Cancelled):
+        search_targets(job, asked, progress)
 
 
 def test_the_essence_holds_back_the_change(raw: LlamaForCausalLM) -> None:

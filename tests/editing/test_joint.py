@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaForCausalLM
 
-from homeedit.editing.batches import ANSWER_SCALE, Prepared, prepare
+from homeedit.editing.batches import ANSWER_SCALE, Prepared, RowKeys, prepare
 from homeedit.editing.methods import joint
 from homeedit.editing.methods.descent import Change, cut_to_rank
 from homeedit.editing.methods.joint import LEARNED, RECALLED, Task, choose, gradients, refresh, train
@@ -299,6 +300,24 @@ def test_gradient_and_losses_are_the_same_bits_whoever_works_on_the_groups(raw: 
             refresh(task, changes)
         assert all(torch.equal(beside[layer], alone[layer]) for layer in alone)
         assert refreshed == [item.loss for item in task.facts]
+
+
+def test_preparing_gives_the_same_bits_whoever_works_on_the_groups(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepared(workers: Workers) -> tuple[list[Prepared], dict[int, RowKeys]]:
+        monkeypatch.setattr("homeedit.editing.batches.workers_on", lambda _: nullcontext(workers))
+        return prepare(editable(raw), ROWS, Progress())
+
+    alone, keys = prepared(Workers(12))
+    with ThreadPoolExecutor(3) as pool:
+        beside, keys_beside = prepared(Workers(12, pool, 3, 3))
+    assert [item.row for item in beside] == ROWS
+    for one, other in zip(alone, beside, strict=True):
+        assert torch.equal(one.hidden, other.hidden) and len(one.hidden) == len(one.row.ids) - 1
+        assert one.teacher is None or other.teacher is None or torch.equal(one.teacher, other.teacher)
+    for layer, of in keys.items():
+        assert torch.equal(of.facts, keys_beside[layer].facts) and torch.equal(of.kept, keys_beside[layer].kept)
 
 
 def test_the_gradient_is_a_finite_difference(raw: LlamaForCausalLM) -> None:

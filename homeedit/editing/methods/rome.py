@@ -29,7 +29,7 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     lefts: list[Tensor] = []
     rights: list[Tensor] = []
     for each in asked:
-        (target,) = search_targets(job, [each])
+        (target,) = search_targets(job, [each], progress)
         targets.append(target)
         key, reached = observe(model, target.contexts, layer, layer)
         missing = exact(target.z) - reached
