@@ -83,7 +83,7 @@ def prepare(model: EditableModel, rows: Sequence[Row], progress: Progress) -> tu
     """Run rows through the model once: hidden states to start from, teachers of kept rows, keys per edited layer.
 
     Memory: d_model values per token of all rows and per answer token of kept ones; ``MOST_KEYS`` keys a layer
-    and kind (evenly thinned out).
+    and kind (evenly thinned out). Raises Cancelled when asked to stop.
     """
     found: dict[int, Prepared] = {}
     fresh = [index for index, row in enumerate(rows) if row.kind != "replay"]
@@ -117,7 +117,7 @@ def prepare(model: EditableModel, rows: Sequence[Row], progress: Progress) -> tu
         return prepared, keys, likeliest
 
     with workers_on(model.device) as workers, model.pristine():
-        for prepared, keys, likeliest in workers.map(passed, batches_of([rows[n] for n in fresh], workers.tokens)):
+        for prepared, keys, likeliest in workers.map(passed, batches_of([rows[n] for n in fresh], workers.forward)):
             found |= prepared
             for of, parts in keys.items():
                 collected[of] += parts
@@ -143,7 +143,7 @@ def begin_rows(model: EditableModel, rows: Sequence[Row], progress: Progress) ->
         return [(index, Prepared(rows[index], hidden[n, : lengths[n]].clone())) for n, index in enumerate(group)]
 
     with workers_on(model.device) as workers:
-        for prepared in workers.map(begun, batches_of(rows, workers.tokens)):
+        for prepared in workers.map(begun, batches_of(rows, workers.forward)):
             found |= prepared
     return [found[index] for index in range(len(rows))]
 

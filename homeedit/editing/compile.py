@@ -1,9 +1,10 @@
 """Compile facts into one low-rank change per edited layer.
 
 Memory, of one round at a time: the model once in its working dtype, hidden states of all rows at one layer (d_model
-values a token), at most ``MOST_KEYS`` keys a layer and kind, ``most_directions`` × d_ff and the dense change per edited
-layer, and the few d_ff × d_ff matrices of one layer at a time. Time: in a round of at most twelve facts steps grow with
-the square root of their number, each over a fixed number of rows; rounds, and so the whole, grow linearly.
+values a token), at most ``MOST_KEYS`` keys a layer and kind, ``most_directions`` × d_ff and, dense, the change and what
+it stands on per edited layer, a step's keys there, and the few d_ff × d_ff matrices of one layer at a time. Time: in a
+round of at most twelve facts steps grow with the square root of their number, each over a fixed number of rows; rounds,
+and so the whole, grow linearly.
 """
 
 from collections.abc import Iterator, Sequence
@@ -303,8 +304,8 @@ def _earlier_keys(kept: Sequence[Parent]) -> dict[int, Tensor]:
 def facts_keys(model: EditableModel, rows: Sequence[Row], facts: int) -> dict[int, Array]:
     """Keys [3 × facts, d_ff] float16 per layer that later compiles preserve.
 
-    For every fact the mean key, over its rows, at the subject's last token, at the token that begins the
-    answer, and at the tokens that predict the target.
+    For every fact the mean key, over those of its rows that it was compiled with, at the subject's last token, at the
+    token that begins the answer, and at the tokens that predict the target.
     """
     own = [row for row in rows if row.kind == "fact"]
     width = model.edited[model.first].weight.shape[1]
@@ -318,7 +319,7 @@ def facts_keys(model: EditableModel, rows: Sequence[Row], facts: int) -> dict[in
         return {layer: keys for layer, (keys,) in found.items()}
 
     with workers_on(model.device) as workers:
-        groups = list(batches_of(own, workers.tokens))
+        groups = list(batches_of(own, workers.forward))
         for group, found in zip(groups, workers.map(keys_of, groups), strict=True):
             for number, row in enumerate(own[index] for index in group):
                 for slot, positions in enumerate(_preserved_positions(row)):

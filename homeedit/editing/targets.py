@@ -72,13 +72,13 @@ def contexts_of(rows: Sequence[Row], facts: int) -> list[Row]:
 
 def asked_of(job: Job, progress: Progress) -> list[Asked]:
     """Every fact's contexts, run through the layers below the edited ones. What competes with the answers' tokens is
-    looked for in the first context of each."""
+    looked for in the first context of each, and what follows its essence."""
     rows = contexts_of(job.rows, len(job.facts))
     asked = [Asked([], []) for _ in job.facts]
     for item in begin_rows(job.model, rows, progress):
         each = asked[item.row.fact]
         (each.contexts if item.row.kind == "fact" else each.essence).append(item)
-    firsts = [each.contexts[0] for each in asked]
+    firsts = [item for each in asked for item in (each.contexts[0], *each.essence)]
     best = torch.full_like(job.model.head.weight[:, 0], -torch.inf, dtype=torch.float32)
     for group in _grouped(firsts):
         with torch.no_grad():
@@ -97,8 +97,10 @@ def find_targets(job: Job, progress: Progress) -> list[Target]:
     progress.stage("targets", len(asked))
     targets: list[Target] = []
     with workers_on(job.model.device) as workers:
-        parts = [range(at, min(at + FACTS_AT_ONCE, len(asked))) for at in range(0, len(asked), FACTS_AT_ONCE)]
-        for found in workers.map(lambda part: search_targets(job, [asked[at] for at in part], progress), parts):
+        each = min(FACTS_AT_ONCE, -(-len(asked) // workers.workers))
+        parts = [range(at, min(at + each, len(asked))) for at in range(0, len(asked), each)]
+        tokens = workers.tokens
+        for found in workers.map(lambda of: search_targets(job, [asked[at] for at in of], progress, tokens), parts):
             targets += found
             progress.advance(len(found))
     return targets
@@ -109,18 +111,19 @@ def search_report(targets: Sequence[Target]) -> dict[str, float]:
     return {"facts": float(len(targets)), "search loss": sum(target.loss for target in targets) / len(targets)}
 
 
-def search_targets(job: Job, asked: Sequence[Asked], progress: Progress) -> list[Target]:
+def search_targets(job: Job, asked: Sequence[Asked], progress: Progress, tokens: int = GROUP_TOKENS) -> list[Target]:
     """Search, for each fact, the change of the hidden state at the place read that makes the model say the target.
 
     One vector for all contexts of a fact (MEMIT eq. 16): Adam on the mean loss of the answers' tokens, as they are
     weighed, with weight decay and, weighed by the recipe, the KL of what follows the essence (ROME eq. 4: KL(changed ‖
-    unchanged)). The facts have nothing to do with each other but that their rows are run together. The layers up to the
+    unchanged)). The facts have nothing to do with each other but that their rows are run together, at
+    most so many padded ``tokens`` at once. The layers up to the
     last edited one are run once, and so is, above it, what stands before the places read. Raises Cancelled when asked
     to stop.
     """
     owners = [(number, item) for number, each in enumerate(asked) for item in each.contexts]
     groups = []
-    for chosen in batches_of([item.row for _, item in owners], GROUP_TOKENS):
+    for chosen in batches_of([item.row for _, item in owners], tokens):
         numbers, rows = zip(*(owners[index] for index in chosen), strict=True)
         groups.append(_Group.of(job, rows, torch.tensor(numbers, device=job.model.device)))
     searches = [_Search.of(job, each, groups, number) for number, each in enumerate(asked)]
@@ -166,7 +169,8 @@ class _Group:
         """Add to the losses, and to the gradients of the changes, what these rows have."""
         if not self.rows:
             return
-        changes = torch.stack([search.change for search in searches])[self.owner]
+        # Not by indexing, whose gradient several cores add up in any order.
+        changes = torch.stack([search.change for search in searches]).index_select(0, self.owner)
         final = model.resume(_moved(self.states, self.rows, changes, self.first), self.begun, self.last_layer)
         last = functional.pad(final, (0, 0, self.first, 0))
         scales = torch.tensor([search.scale for search in searches], device=last.device)[self.owner]

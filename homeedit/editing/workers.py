@@ -20,16 +20,20 @@ GROUP_TOKENS = 256
 """Padded tokens of a group on the CPU."""
 DEVICE_TOKENS = 512
 """Padded tokens of a group on a GPU, which takes one after the other."""
+FORWARD, DEVICE_FORWARD = 2, 8
+"""How much larger groups are, there and there, of which nothing is kept for a backward pass."""
 MOST_WORKERS = 4
-"""Groups at work at once: each holds its activations and a gradient of every edited layer. More cores share them."""
+"""Groups at work at once: each holds its activations. More cores share them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
     """Who works on groups; without a ``pool`` the thread that asks, on one after the other. ``tokens``: of a group at
-    most, padded. ``workers`` threads of the pool have ``threads`` cores together."""
+    most, padded; ``forward``: of one that is not sent back. ``workers`` threads of the pool have ``threads`` cores
+    together."""
 
     tokens: int = DEVICE_TOKENS
+    forward: int = DEVICE_FORWARD * DEVICE_TOKENS
     pool: ThreadPoolExecutor | None = None
     workers: int = 1
     threads: int = 1
@@ -76,12 +80,12 @@ def workers_on(device: torch.device) -> Iterator[Workers]:
         return
     threads = torch.get_num_threads()
     if threads == 1:
-        yield Workers(GROUP_TOKENS)
+        yield Workers(GROUP_TOKENS, FORWARD * GROUP_TOKENS)
         return
     workers = min(threads, MOST_WORKERS)
     try:
         with ThreadPoolExecutor(workers, "rows") as pool:
-            yield Workers(GROUP_TOKENS, pool, workers, threads)
+            yield Workers(GROUP_TOKENS, FORWARD * GROUP_TOKENS, pool, workers, threads)
     finally:
         # torch remembers the last number that any thread asked for.
         torch.set_num_threads(threads)

@@ -255,6 +255,20 @@ def test_a_search_stops_when_it_is_asked_to(raw: LlamaForCausalLM) -> None:
         search_targets(job, asked, progress)
 
 
+def test_what_follows_the_essence_is_told_apart(raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homeedit.editing.batches.MOST_VOCABULARY", 12)
+    job = job_of(raw, RECIPE)
+    whole = job.model.head
+    asked = asked_of(job, Progress())
+    place = job.model.head.place
+    assert place is not None and int((place >= 0).sum()) == 12
+    for each in asked:
+        (item,) = each.essence
+        with torch.no_grad():
+            last = job.model.upper(item.hidden[None], item.row.prefixed)[0, item.row.start - 1]
+        assert place[whole.logits(last).argmax()] >= 0
+
+
 def test_the_essence_holds_back_the_change(raw: LlamaForCausalLM) -> None:
     free, held = (
         find_targets(job_of(raw, replace(RECIPE, essence_weight=weight), FACTS[:1]), Progress())[0]

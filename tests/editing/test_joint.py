@@ -13,6 +13,7 @@ from torch.nn import functional
 from transformers import LlamaForCausalLM
 
 from homeedit.editing.batches import ANSWER_SCALE, Prepared, RowKeys, prepare
+from homeedit.editing.delta import LowRank
 from homeedit.editing.methods import joint
 from homeedit.editing.methods.descent import Change, cut_to_rank
 from homeedit.editing.methods.joint import LEARNED, RECALLED, Task, choose, gradients, refresh, train
@@ -270,10 +271,15 @@ class Naive:
 
 @pytest.mark.parametrize("most_tokens", [1024, 12])
 @pytest.mark.parametrize("penalty", [0.0, 2.0])
-def test_the_gradient_is_that_of_the_total_loss(raw: LlamaForCausalLM, most_tokens: int, penalty: float) -> None:
+@pytest.mark.parametrize("on_top", [False, True])
+def test_the_gradient_is_that_of_the_total_loss(
+    raw: LlamaForCausalLM, most_tokens: int, penalty: float, on_top: bool
+) -> None:
     task = real_task(raw, replace(RECIPE, change_penalty=penalty))
-    task.workers = Workers(most_tokens)
+    task.workers = Workers(most_tokens, 2 * most_tokens)
     naive, changes, chosen = Naive(raw, task), some_changes(task), everything(task)
+    if on_top:
+        task.model.stand_on({2: LowRank(0.3 * torch.randn(3, 48).numpy(), 0.3 * torch.randn(32, 3).numpy())})
     found = gradients(task, changes, chosen)
     whitened = {layer: change.whitened().requires_grad_() for layer, change in changes.items()}
     expected = torch.autograd.grad(naive.total(whitened, chosen), list(whitened.values()))
@@ -287,14 +293,14 @@ def test_the_gradient_is_that_of_the_total_loss(raw: LlamaForCausalLM, most_toke
 def test_gradient_and_losses_are_the_same_bits_whoever_works_on_the_groups(raw: LlamaForCausalLM) -> None:
     task = real_task(raw)
     changes, chosen = some_changes(task), everything(task)
-    task.workers = Workers(12)
+    task.workers = Workers(12, 24)
     alone = gradients(task, changes, chosen)
     losses = [item.loss for item, _ in chosen]
     refresh(task, changes)
     refreshed = [item.loss for item in task.facts]
     for threads in (2, 3):
         with ThreadPoolExecutor(threads) as pool:
-            task.workers = Workers(12, pool, threads, threads)
+            task.workers = Workers(12, 24, pool, threads, threads)
             beside = gradients(task, changes, chosen)
             assert losses == [item.loss for item, _ in chosen]
             refresh(task, changes)
@@ -309,9 +315,9 @@ def test_preparing_gives_the_same_bits_whoever_works_on_the_groups(
         monkeypatch.setattr("homeedit.editing.batches.workers_on", lambda _: nullcontext(workers))
         return prepare(editable(raw), ROWS, Progress())
 
-    alone, keys = prepared(Workers(12))
+    alone, keys = prepared(Workers(12, 24))
     with ThreadPoolExecutor(3) as pool:
-        beside, keys_beside = prepared(Workers(12, pool, 3, 3))
+        beside, keys_beside = prepared(Workers(12, 24, pool, 3, 3))
     assert [item.row for item in beside] == ROWS
     for one, other in zip(alone, beside, strict=True):
         assert torch.equal(one.hidden, other.hidden) and len(one.hidden) == len(one.row.ids) - 1

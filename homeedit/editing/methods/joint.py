@@ -37,8 +37,6 @@ LOOK_FIRST = 4
 LOOK = 24
 """Steps between two looks at the first questions, and at every fact row: what other rows' steps did to a row that none
 of them held is not known else, and the worst rows are not the worst."""
-REFRESHED = 2
-"""How much larger groups are that are only measured: nothing is kept for a backward pass."""
 
 
 @dataclass(slots=True)
@@ -298,7 +296,7 @@ def refresh(task: Task, changes: dict[int, Change], rows: Sequence[Prepared] | N
         _losses(task, [measured[index] for index in group])
 
     task.model.change(_dense(task, changes))
-    groups = batches_of([item.row for item in measured], REFRESHED * task.workers.tokens)
+    groups = batches_of([item.row for item in measured], task.workers.forward)
     for _ in task.workers.map(measure, groups):
         pass
     task.model.change(None)
