@@ -279,7 +279,8 @@ def test_the_gradient_is_that_of_the_total_loss(
     task.workers = Workers(most_tokens, 2 * most_tokens)
     naive, changes, chosen = Naive(raw, task), some_changes(task), everything(task)
     if on_top:
-        A = torch.randn(3, 20) @ task.whitenings[2].right  # kept out of the prefix's keys
+        right = task.whitenings[2].right
+        A = torch.randn(3, len(right)) @ right  # kept out of the prefix's keys
         task.model.stand_on({2: LowRank(A.numpy(), 0.3 * torch.randn(32, 3).numpy())})
     found = gradients(task, changes, chosen)
     whitened = {layer: change.whitened().requires_grad_() for layer, change in changes.items()}
