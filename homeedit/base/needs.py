@@ -23,8 +23,8 @@ COMPILE_MOMENT_COPIES = 1.0
 COMPILE_WORK_COPIES = 3.0
 """float64 matrices [d_ff, d_ff] at work on one layer at a time."""
 COMPILE_CHANGE_COPIES = 7.0
-"""float32 matrices [d_model, d_ff] that every edited layer keeps: change, gradient, momentum, factors, and those of the
-groups of rows under way."""
+"""float32 matrices [d_model, d_ff] that every edited layer keeps: change, gradient, momentum, factors, what it stands
+on, and a step's keys."""
 COMPILE_TOKENS = 1000
 """Tokens of a step whose logits (float32) and layers' states (two bytes) are held at a time."""
 SERVE_FIXED = 0.25e9
