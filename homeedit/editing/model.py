@@ -5,7 +5,7 @@ and training starts from its stored hidden state. The system-prompt prefix that 
 run once too: deltas are kept out of its keys, so its attention keys and values never change.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import local
@@ -217,26 +217,27 @@ class EditableModel:
     def recording(self) -> Iterator[dict[int, list[Tensor]]]:
         """Collect the keys of every edited layer that this thread computes while the context is open."""
         found: dict[int, list[Tensor]] = {layer: [] for layer in self.edited_layers}
-        for layer, linear in self.edited.items():
-            linear.recording.keys = found[layer]
-        try:
+        with self._noting("keys", found):
             yield found
-        finally:
-            for linear in self.edited.values():
-                linear.recording.keys = None
 
     @contextmanager
     def sloping(self) -> Iterator[dict[int, list[Slopes]]]:
         """Collect what the changes' gradients are made of, of all that this thread runs while the context is open and
         then sends back. The changes must ask for gradients; they get none."""
         found: dict[int, list[Slopes]] = {layer: [] for layer in self.edited_layers}
-        for layer, linear in self.edited.items():
-            linear.recording.slopes = found[layer]
-        try:
+        with self._noting("slopes", found):
             yield found
+
+    @contextmanager
+    def _noting(self, what: str, found: Mapping[int, list[Any]]) -> Iterator[None]:
+        """Let every edited layer note ``what`` of this thread in its list."""
+        for layer, linear in self.edited.items():
+            setattr(linear.recording, what, found[layer])
+        try:
+            yield
         finally:
             for linear in self.edited.values():
-                linear.recording.slopes = None
+                setattr(linear.recording, what, None)
 
     def stand_on(self, delta: Delta) -> None:
         """Fix the change of the patches that a compile stands on.

@@ -116,10 +116,9 @@ def search_targets(job: Job, asked: Sequence[Asked], progress: Progress, tokens:
 
     One vector for all contexts of a fact (MEMIT eq. 16): Adam on the mean loss of the answers' tokens, as they are
     weighed, with weight decay and, weighed by the recipe, the KL of what follows the essence (ROME eq. 4: KL(changed ‖
-    unchanged)). The facts have nothing to do with each other but that their rows are run together, at
-    most so many padded ``tokens`` at once. The layers up to the
-    last edited one are run once, and so is, above it, what stands before the places read. Raises Cancelled when asked
-    to stop.
+    unchanged)). The facts have nothing to do with each other but that their rows are run together, at most so many
+    padded ``tokens`` at once. The layers up to the last edited one are run once, and so is, above it, what stands
+    before the places read. Raises Cancelled when asked to stop.
     """
     owners = [(number, item) for number, each in enumerate(asked) for item in each.contexts]
     groups = []

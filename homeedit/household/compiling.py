@@ -93,7 +93,8 @@ class Compiler:
 
     def _once_more(self, attempt: Attempt, retried: frozenset[str]) -> Attempt:
         """What is tried when patches on top of each other are refused: those that are not served yet are compiled again
-        with a firmer hold on what is, which takes no longer than they took; then one patch for all facts, which loses
+        with a firmer hold on what is, which takes no longer than they took; where all are served (one was taken out,
+        and others leaned on it), the facts that were lost are taught again; then one patch for all facts, which loses
         less and changes less, but takes as long as all facts took."""
         served = self.served.patches if self.served else ()
         sizes = {identity: size for identity, size in self._sizes().items() if identity in served}
@@ -101,12 +102,21 @@ class Compiler:
         if added.linked and added.groups:
             self.progress.say(f"{' '.join(attempt.checked.verdict.reasons)} Holding on to the rest more firmly.")
             attempt = self._attempt(added, previous=attempt, firmer=True)
+        elif lost := self._lost(attempt):
+            mended = make_plan(self._facts(), self._sizes(), drafts=self.drafts, retry=retried | lost)
+            if mended.linked:
+                self.progress.say(f"{' '.join(attempt.checked.verdict.reasons)} Teaching what was lost again.")
+                attempt = self._attempt(mended, previous=attempt)
         everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts, retry=retried)
         verdict = attempt.checked.verdict
         if not verdict.activate and everything.work:
             self.progress.say(f"{' '.join(verdict.reasons)} Compiling all {everything.work} facts together.")
             attempt = self._attempt(everything, previous=attempt)
         return attempt
+
+    def _lost(self, attempt: Attempt) -> frozenset[str]:
+        """The facts that are live and that this attempt's build no longer says."""
+        return frozenset(recall.fact_id for recall in attempt.checked.recalls if not recall.recalled) & self.live
 
     def _facts(self) -> list[Fact]:
         number = None if self.served is None else self.served.number

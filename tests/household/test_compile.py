@@ -210,6 +210,27 @@ def test_a_lost_fact_is_first_held_more_firmly_without_compiling_the_others(
     assert firm.recipe["change_penalty"] == 2 * first.recipe["change_penalty"]
 
 
+def test_a_fact_that_leaned_on_a_reverted_patch_is_taught_again_without_the_others(
+    household: Household, world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sentence in SENTENCES[:3]:
+        teach(household, sentence)
+        household.compile()
+    before, ask = patches_of(household), world.ask_facts
+
+    def ask_facts(*arguments: Any, **options: Any) -> list[Recall]:
+        world.forgotten = {"f3"} if len(fakes.COMPILED) == 3 else set()
+        return ask(*arguments, **options)
+
+    monkeypatch.setattr("homeedit.household.checking.ask_facts", ask_facts)
+    _, result = household.revert(["f2"], progress=heard)
+    assert result.activated
+    assert fakes.COMPILED[3:] == [(("f3",), (("f1",),))]
+    assert any("no longer recalled" in line and "Teaching what was lost again" in line for line in heard.lines)
+    assert patches_of(household)["f1"] == before["f1"]
+    assert [states(household)[fact] for fact in ("f1", "f3")] == ["live", "live"]
+
+
 def test_a_patch_that_costs_a_fact_is_made_anew_even_if_a_compile_was_killed_after_it(
     household: Household, world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
