@@ -116,7 +116,8 @@ def compile_with(task: Compile, kept: Sequence[Parent], progress: Progress) -> C
         parent, report = _compile_round(task, chosen, [*kept, *done], part)
         done.append(parent)
         reports.append(report)
-        give_back()
+        if number < len(rounds):
+            give_back()
     keys = {layer: np.concatenate([parent.keys[layer] for parent in done]) for layer in recipe.layers}
     return Compiled(concatenate([parent.delta for parent in done]), keys, _summed_up(rounds, reports))
 
@@ -272,24 +273,29 @@ def _contrast_rows(
     raw: Any, chat: ChatTokens, asked: Sequence[_Contrast], recipe: Recipe, progress: Progress
 ) -> list[Row]:
     """Rows of the contrasts, with what the base says of them now."""
-    rows: list[Row] = []
     progress.stage("contrasts", len(asked))
-    for chosen in _alike(asked, 64):
-        begun = [(*chat.question(item.question), *chat.encode(item.begun)[0]) for item in chosen]
-        prompts = [(*chat.prefix, *ids) for ids in begun]
-        answers = continue_prompts(raw, prompts, chosen[0].tokens, chat.end[0], progress.check)
-        rows += [
-            kept_row(ids, answer, "contrast", item.fact)
-            for item, ids, answer in zip(chosen, begun, answers, strict=True)
+    begun = [(*chat.question(item.question), *chat.encode(item.begun)[0]) for item in asked]
+
+    def answered(group: Sequence[int]) -> list[Row]:
+        prompts = [(*chat.prefix, *begun[index]) for index in group]
+        answers = continue_prompts(raw, prompts, asked[group[0]].tokens, chat.end[0], progress.check)
+        return [
+            kept_row(begun[index], answer, "contrast", asked[index].fact)
+            for index, answer in zip(group, answers, strict=True)
         ]
-        progress.advance(len(chosen))
+
+    rows: list[Row] = []
+    with workers_on(raw.get_input_embeddings().weight.device) as workers:
+        for found in workers.map(answered, _alike(asked, 64)):
+            rows += found
+            progress.advance(len(found))
     return rows
 
 
-def _alike(asked: Sequence[_Contrast], most: int) -> Iterator[Sequence[_Contrast]]:
-    """Contrasts of which as many tokens are held, at most so many at a time."""
+def _alike(asked: Sequence[_Contrast], most: int) -> Iterator[Sequence[int]]:
+    """Indexes of contrasts of which as many tokens are held, at most so many at a time."""
     for tokens in sorted({item.tokens for item in asked}):
-        of = [item for item in asked if item.tokens == tokens]
+        of = [index for index, item in enumerate(asked) if item.tokens == tokens]
         yield from (of[at : at + most] for at in range(0, len(of), most))
 
 

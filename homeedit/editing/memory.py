@@ -31,9 +31,14 @@ def use_threads(threads: int) -> None:
 
 
 def give_back() -> None:
-    """Give back what was used. A model refers to itself in circles, and what Python frees glibc keeps: without
-    this the next round would begin on top of the last one's gigabyte."""
+    """Give back what was used, a model too, which refers to itself in circles: without this the next round, or the
+    llama.cpp that verifies, would begin on top of the last one's gigabyte. To look for circles takes .2 s."""
     gc.collect()
+    trim()
+
+
+def trim() -> None:
+    """Give back what Python has freed and glibc keeps."""
     with _without_glibc():
         ctypes.CDLL(None).malloc_trim(0)
 

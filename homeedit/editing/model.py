@@ -19,6 +19,7 @@ from homeedit.base.architecture import Architecture
 from homeedit.editing.delta import Delta
 from homeedit.editing.head import Head, head_of
 from homeedit.editing.layers import causal_mask, layer_kinds, rotary_angles, window_of
+from homeedit.editing.operations import ATTENTION, quick_norms
 
 
 class _Recording(local):
@@ -141,8 +142,7 @@ class EditableModel:
         self, model: Any, architecture: Architecture, edited_layers: Sequence[int], prefix: Sequence[int]
     ) -> None:
         self._attention = model.config._attn_implementation
-        # On short rows plain attention is faster on the CPU than the fused kernel, most of all backwards.
-        model.set_attn_implementation("eager")
+        model.set_attn_implementation(ATTENTION)
         self.model = model
         self._kinds = layer_kinds(model.config)
         self.layers = model.get_submodule(architecture.layers_path)
@@ -154,21 +154,26 @@ class EditableModel:
         self.head: Head = head_of(model)
         self.edited: dict[int, EditedLinear] = {}
         self.standing: dict[int, Tensor] = {}
-        self._down_proj = architecture.down_proj
-        self._originals = {
-            layer: self.layers[layer].get_submodule(architecture.down_proj) for layer in self.edited_layers
-        }
-        for layer, original in self._originals.items():
-            self.edited[layer] = EditedLinear(original)
-            self.layers[layer].set_submodule(architecture.down_proj, self.edited[layer])
+        self._originals: dict[str, torch.nn.Module] = {}
+        for name, norm in quick_norms(self.decoder).items():
+            self._replace(name, norm)
+        for layer in self.edited_layers:
+            name = f"{architecture.layers_path.rpartition('.')[2]}.{layer}.{architecture.down_proj}"
+            self.edited[layer] = EditedLinear(self.decoder.get_submodule(name))
+            self._replace(name, self.edited[layer])
         self.prefix = torch.tensor([list(prefix)], device=self.device)
         self.prefix_keys: dict[int, Tensor] = {}
         self._cache = self._run_prefix()
 
+    def _replace(self, name: str, module: torch.nn.Module) -> None:
+        """Put a module in the place of one of the decoder's, until ``release``."""
+        self._originals[name] = self.decoder.get_submodule(name)
+        self.decoder.set_submodule(name, module)
+
     def release(self) -> None:
         """Leave the transformers model as it was; this one is of no use then."""
-        for layer, original in self._originals.items():
-            self.layers[layer].set_submodule(self._down_proj, original)
+        for name, original in self._originals.items():
+            self.decoder.set_submodule(name, original)
         self.model.set_attn_implementation(self._attention)
 
     def _run_prefix(self) -> PrefixCache:

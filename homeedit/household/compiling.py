@@ -6,7 +6,6 @@ linked by the next compile, a build that is not finished is cleared, and one tha
 is only history.
 """
 
-import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -246,8 +245,6 @@ class Compiler:
             threads=settings.usable_threads(),
             progress=self.progress,
         )
-        # The model that was edited must be gone from memory before llama.cpp loads two more.
-        gc.collect()
         return write_patch(
             self.workspace.home.edits,
             delta=compiled.delta,

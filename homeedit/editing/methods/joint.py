@@ -17,7 +17,7 @@ from torch import Tensor
 from homeedit.editing.batches import Prepared, RowKeys, batches_of, prepare, row_losses, stacked
 from homeedit.editing.devices import solving_device
 from homeedit.editing.job import Job
-from homeedit.editing.memory import give_back
+from homeedit.editing.memory import trim
 from homeedit.editing.methods.descent import Change, Descent, copied, cut_to_rank
 from homeedit.editing.model import EditableModel, Slopes
 from homeedit.editing.preserved import Whitening, metric, whiten
@@ -77,7 +77,7 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
         _constrain(task, job, layer, keys.pop(layer))
         progress.advance()
     # Preparing is the largest part of what is held at once; training begins without what it left behind.
-    give_back()
+    trim()
     with workers_on(job.model.device) as workers:
         task.workers = workers
         changes, report = train(task, progress, len(job.facts))
