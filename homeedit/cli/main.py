@@ -1,6 +1,5 @@
 """The command line: commands put together, and every failure turned into words and an exit code."""
 
-import gc
 import os
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from homeedit.cli.context import Common, chosen_home
 from homeedit.cli.interrupt import Stopped, install, say_stopped
 from homeedit.cli.output import talk
 from homeedit.errors import FAILED, USAGE, HomeEditError
+from homeedit.processes import set_up_process
 from homeedit.settings import DEVICES
 
 app = typer.Typer(
@@ -136,13 +136,7 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A model may answer with anything; no terminal's encoding may make that a failure.
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    # By default the threads of torch and llama.cpp spin long while they wait for each other; when another
-    # program wants the same cores, that makes work take ten times as long. A short spin costs nothing then,
-    # and nothing measurable on an idle machine. Read when those libraries are loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
-    # What torch and transformers leave behind when they are imported stays. To look through it for garbage at every
-    # 700 new objects, as is Python's habit, takes .5 of the 3 seconds of importing them.
-    gc.set_threshold(20_000)
+    set_up_process()
     install()
     code: int | str | None = 0
     try:

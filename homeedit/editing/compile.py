@@ -2,7 +2,8 @@
 
 Memory, of one round at a time: the model once in its working dtype, hidden states of all rows at one layer (d_model
 values a token), at most ``MOST_KEYS`` keys a layer and kind, ``most_directions`` × d_ff and, dense, the change and what
-it stands on per edited layer, a step's keys there, and the few d_ff × d_ff matrices of one layer at a time. Time: in a
+it stands on per edited layer, a step's keys there, and the few d_ff × d_ff matrices of one layer at a time; before that
+the attention caches of ``ASKED_AT_ONCE`` near misses on each of a few cores. Time: in a
 round of at most twelve facts steps grow with the square root of their number, each over a fixed number of rows; rounds,
 and so the whole, grow linearly.
 """
@@ -24,7 +25,7 @@ from homeedit.editing.delta import Array, Delta, LowRank, concatenate
 from homeedit.editing.devices import repeatable, working_dtype
 from homeedit.editing.generation import continue_prompts
 from homeedit.editing.job import Job
-from homeedit.editing.memory import give_back, use_threads
+from homeedit.editing.memory import give_back, trim, use_threads
 from homeedit.editing.methods import METHODS
 from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Recipe
@@ -38,6 +39,8 @@ from homeedit.facts.everyday import everyday_questions
 from homeedit.facts.fact import Fact
 from homeedit.progress import PartOf, Progress
 
+ASKED_AT_ONCE = 64
+"""Near misses that a core asks the base together."""
 SMALL_TALK = 3
 """Generic exchanges that may come before a question about a fact."""
 
@@ -116,8 +119,7 @@ def compile_with(task: Compile, kept: Sequence[Parent], progress: Progress) -> C
         parent, report = _compile_round(task, chosen, [*kept, *done], part)
         done.append(parent)
         reports.append(report)
-        if number < len(rounds):
-            give_back()
+        trim()
     keys = {layer: np.concatenate([parent.keys[layer] for parent in done]) for layer in recipe.layers}
     return Compiled(concatenate([parent.delta for parent in done]), keys, _summed_up(rounds, reports))
 
@@ -286,7 +288,7 @@ def _contrast_rows(
 
     rows: list[Row] = []
     with workers_on(raw.get_input_embeddings().weight.device) as workers:
-        for found in workers.map(answered, _alike(asked, 64)):
+        for found in workers.map(answered, _alike(asked, ASKED_AT_ONCE)):
             rows += found
             progress.advance(len(found))
     return rows

@@ -31,14 +31,14 @@ def use_threads(threads: int) -> None:
 
 
 def give_back() -> None:
-    """Give back what was used, a model too, which refers to itself in circles: without this the next round, or the
-    llama.cpp that verifies, would begin on top of the last one's gigabyte. To look for circles takes .2 s."""
+    """Give back all that was used, also what refers to itself in circles (to look for it takes .2 s): llama.cpp, which
+    verifies, shall not begin on top of a gigabyte."""
     gc.collect()
     trim()
 
 
 def trim() -> None:
-    """Give back what Python has freed and glibc keeps."""
+    """Give back what Python has freed and glibc keeps, such as the largest part of what preparing or a round used."""
     with _without_glibc():
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -141,8 +141,6 @@ class EditableModel:
     def __init__(
         self, model: Any, architecture: Architecture, edited_layers: Sequence[int], prefix: Sequence[int]
     ) -> None:
-        self._attention = model.config._attn_implementation
-        model.set_attn_implementation(ATTENTION)
         self.model = model
         self._kinds = layer_kinds(model.config)
         self.layers = model.get_submodule(architecture.layers_path)
@@ -154,16 +152,26 @@ class EditableModel:
         self.head: Head = head_of(model)
         self.edited: dict[int, EditedLinear] = {}
         self.standing: dict[int, Tensor] = {}
+        self.prefix = torch.tensor([list(prefix)], device=self.device)
+        self.prefix_keys: dict[int, Tensor] = {}
         self._originals: dict[str, torch.nn.Module] = {}
+        self._attention = model.config._attn_implementation
+        try:
+            self._take_over(architecture)
+            self._cache = self._run_prefix()
+        except BaseException:
+            self.release()
+            raise
+
+    def _take_over(self, architecture: Architecture) -> None:
+        """Replace what this class does otherwise than the transformers model."""
+        self.model.set_attn_implementation(ATTENTION)
         for name, norm in quick_norms(self.decoder).items():
             self._replace(name, norm)
         for layer in self.edited_layers:
             name = f"{architecture.layers_path.rpartition('.')[2]}.{layer}.{architecture.down_proj}"
             self.edited[layer] = EditedLinear(self.decoder.get_submodule(name))
             self._replace(name, self.edited[layer])
-        self.prefix = torch.tensor([list(prefix)], device=self.device)
-        self.prefix_keys: dict[int, Tensor] = {}
-        self._cache = self._run_prefix()
 
     def _replace(self, name: str, module: torch.nn.Module) -> None:
         """Put a module in the place of one of the decoder's, until ``release``."""

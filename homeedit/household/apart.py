@@ -18,6 +18,7 @@ from typing import Any
 
 from homeedit.errors import Cancelled, HomeEditError
 from homeedit.household.core import Household
+from homeedit.processes import set_up_process
 from homeedit.progress import Progress
 from homeedit.settings import Home
 
@@ -138,6 +139,7 @@ def _work(
     options: dict[str, Any],
 ) -> None:
     """What the other process does."""
+    set_up_process()
     _leave_the_terminal(home.log_file if home.exists else None)
     progress = _Relay(connection)
     threading.Thread(target=_listen, args=(connection, progress), daemon=True).start()

@@ -38,6 +38,9 @@ from homeedit.progress import Progress
 
 STAGES = ("targets", "link", "merge", "quantize", "verify")
 
+MOST_MENDS = 2
+"""How often facts that a compile lost are taught again before everything is: to teach them may lose another."""
+
 
 @dataclass
 class Attempt:
@@ -91,27 +94,32 @@ class Compiler:
         return self._activate(attempt)
 
     def _once_more(self, attempt: Attempt, retried: frozenset[str]) -> Attempt:
-        """What is tried when patches on top of each other are refused: those that are not served yet are compiled again
-        with a firmer hold on what is, which takes no longer than they took; where all are served (one was taken out,
-        and others leaned on it), the facts that were lost are taught again; then one patch for all facts, which loses
-        less and changes less, but takes as long as all facts took."""
+        """What is tried when patches on top of each other are refused, the quickest first: those that are not served
+        yet are compiled again with a firmer hold on what is; the facts that were lost are taught again, on top of the
+        others (all may be served, when one was taken out that these leaned on); then one patch for all facts, which
+        loses less and changes less, but takes as long as all facts took."""
         served = self.served.patches if self.served else ()
         sizes = {identity: size for identity, size in self._sizes().items() if identity in served}
         added = make_plan(self._facts(), sizes, drafts=self.drafts, retry=retried)
         if added.linked and added.groups:
-            self.progress.say(f"{' '.join(attempt.checked.verdict.reasons)} Holding on to the rest more firmly.")
-            attempt = self._attempt(added, previous=attempt, firmer=True)
-        elif lost := self._lost(attempt):
-            mended = make_plan(self._facts(), self._sizes(), drafts=self.drafts, retry=retried | lost)
-            if mended.linked:
-                self.progress.say(f"{' '.join(attempt.checked.verdict.reasons)} Teaching what was lost again.")
-                attempt = self._attempt(mended, previous=attempt)
+            attempt = self._again(added, attempt, "Holding on to the rest more firmly.", firmer=True)
         everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts, retry=retried)
-        verdict = attempt.checked.verdict
-        if not verdict.activate and everything.work:
-            self.progress.say(f"{' '.join(verdict.reasons)} Compiling all {everything.work} facts together.")
-            attempt = self._attempt(everything, previous=attempt)
+        tried: frozenset[str] = frozenset()
+        for _ in range(MOST_MENDS):
+            lost = self._lost(attempt)
+            mended = make_plan(self._facts(), self._sizes(), drafts=self.drafts, retry=lost)
+            if attempt.checked.verdict.activate or lost <= tried or 2 * mended.work >= everything.work:
+                break
+            tried |= lost
+            attempt = self._again(mended, attempt, "Teaching what was lost again.")
+        if not attempt.checked.verdict.activate and everything.work:
+            attempt = self._again(everything, attempt, f"Compiling all {everything.work} facts together.")
         return attempt
+
+    def _again(self, plan: Plan, refused: Attempt, what: str, firmer: bool = False) -> Attempt:
+        """Carry out another plan after a refused one, and say why."""
+        self.progress.say(f"{' '.join(refused.checked.verdict.reasons)} {what}")
+        return self._attempt(plan, previous=refused, firmer=firmer)
 
     def _lost(self, attempt: Attempt) -> frozenset[str]:
         """The facts that are live and that this attempt's build no longer says."""

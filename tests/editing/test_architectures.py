@@ -16,6 +16,7 @@ from homeedit.editing.generation import continue_prompts
 from homeedit.editing.head import head_of
 from homeedit.editing.layers import causal_mask, layer_kinds
 from homeedit.editing.model import Batch, EditableModel
+from homeedit.editing.operations import ATTENTION
 from homeedit.editing.recipes import recipe_for
 from homeedit.editing.requests import ChatTokens, fact_rows, statement_row, text_row
 from homeedit.editing.statistics import Statistics, make_statistics
@@ -83,10 +84,24 @@ def test_released_it_is_the_model_it_was(variant: BaseModel) -> None:
     raw = load_model(variant, "cpu", torch.float32)
     before, modules = logits(raw, IDS), dict(raw.named_modules())
     model = EditableModel(raw, architecture_named(variant.architecture), variant.edited_layers, PREFIX)
+    assert raw.config._attn_implementation == ATTENTION
+    norms = [norm for norm in raw.modules() if type(norm).__name__.endswith("RMSNorm")]
+    assert not norms or variant.architecture == "gemma3", "the others' norms have a quicker backward pass"
     model.change({layer: torch.randn(variant.d_model, variant.d_ff) for layer in variant.edited_layers})
     assert not torch.equal(logits(raw, IDS), before)
     model.release()
     assert torch.equal(logits(raw, IDS), before) and dict(raw.named_modules()) == modules
+
+
+@pytest.mark.parametrize(("layers", "prefix"), [((1, 99), PREFIX), ((1,), (10**6,))])
+def test_what_cannot_be_edited_stays_the_model_it_was(
+    bases: Callable[[str], BaseModel], layers: tuple[int, ...], prefix: tuple[int, ...]
+) -> None:
+    raw = load_model(bases("llama"), "cpu", torch.float32)
+    attention, modules = raw.config._attn_implementation, dict(raw.named_modules())
+    with pytest.raises((AttributeError, IndexError)):
+        EditableModel(raw, architecture_named("llama"), layers, prefix)
+    assert raw.config._attn_implementation == attention and dict(raw.named_modules()) == modules
 
 
 @pytest.mark.parametrize("prompts", [[PREFIX, PREFIX[:5]], [(*PREFIX, 40, 41), (*PREFIX, 42), (*PREFIX, 43, 44, 45)]])

@@ -1,6 +1,8 @@
 """A compile on a random two-layer model: both methods, on top of patches, deterministic, cancellable."""
 
+import threading
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -131,6 +133,49 @@ def test_a_near_miss_is_asked_plainly_and_with_the_beginning_of_the_facts_answer
     ]
     assert [list(row.answer) for row in contrasts] == greedy and all(row.prefixed for row in contrasts)
     assert any(len(row.answer) > 3 for row in contrasts)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_near_misses_asked_on_two_cores_are_those_of_one(
+    base: BaseModel,
+    chat: ChatTokens,
+    statistics: Statistics,
+    model: Any,
+    two_threads: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("homeedit.editing.compile.ASKED_AT_ONCE", 3)
+    recipe = replace(quick(base), contrasts_per_fact=4, contrast_tokens=3, kept_tokens=5)
+    asked = _contrasts([KEY, CODE], [], [], recipe, 0)
+    threads = set()
+
+    class Counted(Progress):
+        counted = 0
+
+        def on_advance(self, count: int, note: str) -> None:
+            self.counted += count
+
+        def check(self) -> None:
+            threads.add(threading.get_ident())
+
+    progress = Counted()
+    on_two = _contrast_rows(model, chat, asked, recipe, progress)
+    assert threads - {threading.get_ident()}, "others than this thread asked"
+    assert progress.counted == len(asked) == len(on_two)
+    torch.set_num_threads(1)
+    assert _contrast_rows(model, chat, asked, recipe, Progress()) == on_two
+    torch.set_num_threads(2)
+    stopped = Progress()
+    stopped.cancel()
+    with pytest.raises(Cancelled):
+        _contrast_rows(model, chat, asked, recipe, stopped)
 
 
 def test_a_subject_taught_before_is_no_near_miss(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:

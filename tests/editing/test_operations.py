@@ -59,5 +59,7 @@ def test_only_norms_that_compute_the_same_are_replaced() -> None:
             return super().forward(hidden_states) + 1
 
     layers = torch.nn.ModuleDict({"llama": LlamaRMSNorm(8), "gemma": Gemma3RMSNorm(8), "other": OtherRMSNorm(8)})
+    layers.requires_grad_(False)
+    layers["trained"] = LlamaRMSNorm(8)
     found = quick_norms(layers)
     assert list(found) == ["llama"] and found["llama"].weight is layers["llama"].weight

@@ -25,6 +25,7 @@ SENTENCES = (
     "Our plumber is called Marta Okoye.",
     "The recycling is collected on Thursday.",
     "The rake is in the shed.",
+    "Aunt Clara lives in Bergen.",
 )
 
 
@@ -213,22 +214,48 @@ def test_a_lost_fact_is_first_held_more_firmly_without_compiling_the_others(
 def test_a_fact_that_leaned_on_a_reverted_patch_is_taught_again_without_the_others(
     household: Household, world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for sentence in SENTENCES[:3]:
+    for sentence in SENTENCES[:4]:
         teach(household, sentence)
         household.compile()
     before, ask = patches_of(household), world.ask_facts
 
     def ask_facts(*arguments: Any, **options: Any) -> list[Recall]:
-        world.forgotten = {"f3"} if len(fakes.COMPILED) == 3 else set()
+        world.forgotten = {"f3"} if len(fakes.COMPILED) == 4 else set()
         return ask(*arguments, **options)
 
     monkeypatch.setattr("homeedit.household.checking.ask_facts", ask_facts)
     _, result = household.revert(["f2"], progress=heard)
     assert result.activated
-    assert fakes.COMPILED[3:] == [(("f3",), (("f1",),))]
+    assert fakes.COMPILED[4:] == [(("f3",), (("f1",), ("f4",)))]
     assert any("no longer recalled" in line and "Teaching what was lost again" in line for line in heard.lines)
-    assert patches_of(household)["f1"] == before["f1"]
-    assert [states(household)[fact] for fact in ("f1", "f3")] == ["live", "live"]
+    assert [patches_of(household)[fact] for fact in ("f1", "f4")] == [before[fact] for fact in ("f1", "f4")]
+    assert [states(household)[fact] for fact in ("f1", "f3", "f4")] == ["live", "live", "live"]
+
+
+@pytest.mark.parametrize("mends", [1, 2, 3])
+def test_what_a_firmer_hold_still_lost_is_taught_again_before_all_facts_are(
+    household: Household, world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch, mends: int
+) -> None:
+    """Of five facts the fifth costs the first; to teach that again costs the second, and that the third."""
+    for sentence in SENTENCES[:4]:
+        teach(household, sentence)
+        household.compile()
+    teach(household, SENTENCES[4])
+    ask = world.ask_facts
+
+    def ask_facts(*arguments: Any, **options: Any) -> list[Recall]:
+        lost = ["f1", "f1", "f2", "f3"][: mends + 1]
+        made = len(fakes.COMPILED) - 5
+        world.forgotten = {lost[made]} if made < len(lost) else set()
+        return ask(*arguments, **options)
+
+    monkeypatch.setattr("homeedit.household.checking.ask_facts", ask_facts)
+    assert household.compile(progress=heard).activated
+    made = [call[0] for call in fakes.COMPILED[4:]]
+    everything = [("f1", "f2", "f3", "f4", "f5")] if mends == 3 else []
+    assert made == [("f5",), ("f5",), *[("f1",), ("f2",)][:mends], *everything]
+    assert sum("Teaching what was lost again" in line for line in heard.lines) == min(mends, 2)
+    assert set(states(household).values()) == {"live"}
 
 
 def test_a_patch_that_costs_a_fact_is_made_anew_even_if_a_compile_was_killed_after_it(
@@ -294,7 +321,7 @@ def test_a_refused_consolidation_gives_the_facts_their_patches_back(household: H
     teach(household, SENTENCES[2])
     world.forgotten = {"f1"}
     result = household.compile()
-    assert [call[0] for call in fakes.COMPILED[-2:]] == [("f3",), ("f1", "f2", "f3")]
+    assert [call[0] for call in fakes.COMPILED[-3:]] == [("f3",), ("f1",), ("f1", "f2", "f3")]
     assert not result.activated
     assert patches_of(household) == {**before, "f3": None}
     assert states(household) == {"f1": "live", "f2": "live", "f3": "failed"}
@@ -351,7 +378,7 @@ def test_verify_without_a_build_says_what_to_do(household: Household, world: Wor
 
 def test_old_builds_are_pruned_after_activation(tmp_path: Path, household: Household, world: World) -> None:
     small = Household(fakes.make_home(tmp_path / "small", household.models()[0], keep_builds=2))
-    for sentence in SENTENCES:
+    for sentence in SENTENCES[:4]:
         teach(small, sentence)
         small.compile()
     builds, active = small.builds()
