@@ -62,7 +62,9 @@ class Recipe:
     change_penalty: float = 40.0
     """Weight of the change's share of the layer's output on preserved text, in a model that nothing was taught yet."""
     penalty_doubles: int = 40
-    """Facts taught before at which a further change is twice as dear: see ``on_top_of``."""
+    penalty_at_most: float = 3.0
+    """Facts taught before at which a further change is twice as dear, and how many times as dear it may become: see
+    ``on_top_of``."""
     contrasts_per_fact: int = 8
     earlier_contrasts_per_fact: int = 3
     """Near misses of each new fact; and near misses of earlier facts, as many of all of them for each new fact."""
@@ -96,7 +98,7 @@ class Recipe:
     """Limits of the gate: KL to the base on its own unrelated answers (nats a token), and the share of general
     questions that the base answers rightly and firmly and the build must still answer rightly."""
 
-    most_repeats: int = 2
+    most_repeats: int = 4
     repeat_steps: int = 8
     repeat_rate: float = 0.01
     """Further rounds of steps while some fact's first question is not learned; the best of them is kept."""
@@ -145,8 +147,10 @@ class Recipe:
 
     def on_top_of(self, facts: int) -> "Recipe":
         """This recipe for a compile that stands on so many facts: what is disturbed adds up from compile to compile,
-        so the more was taught before, the dearer is what a further change disturbs."""
-        return replace(self, change_penalty=self.change_penalty * (1 + facts / self.penalty_doubles))
+        so the more was taught before, the dearer is what a further change disturbs. Not without end: what is too dear
+        cannot be told apart from what is like it."""
+        dearer = min(1 + facts / self.penalty_doubles, self.penalty_at_most)
+        return replace(self, change_penalty=self.change_penalty * dearer)
 
     def with_more_effort(self) -> "Recipe":
         """This recipe for facts that were not learned with it: twice the steps and rounds, twice the time."""

@@ -123,14 +123,52 @@ def test_what_an_older_patch_did_not_learn_is_not_learned_now() -> None:
 def test_earlier_facts_that_are_like_the_new_ones_are_watched_before_they_are_disturbed() -> None:
     task = task_of(fact=spread(20))
     replays = items("replay", [0.0] * 30)
-    for number, item in enumerate(replays):
-        item.near = number / 30
+    for item in replays[-9:]:
+        item.near = 0.5
     task.facts += replays
     chosen = of_kind(choose(task), "replay")
-    assert len(chosen) == 8 and sum(item in replays[-8:] for item in chosen) >= 7
+    assert len(chosen) == 8 and sum(item in replays[-9:] for item in chosen) >= 7
     assert len(of_kind(choose(task), "fact")) == 12, "they take no place of the new ones"
-    replays[0].loss = 1.0
-    assert of_kind(choose(task), "replay")[0] is replays[0], "what is disturbed comes first"
+    for item in replays[:20]:
+        item.loss = 1.0
+    chosen = of_kind(choose(task), "replay")
+    assert chosen[:7] == replays[:7], "what is disturbed comes first"
+    assert any(item in replays[-9:] for item in chosen[7:]), "and leaves some room"
+
+
+def asked_first(kind: str, loss: float = 0.0) -> Prepared:
+    return Prepared(row([1, 2, 3], 1, kind=kind, first=True), torch.zeros(3, 2), loss=loss)
+
+
+def test_the_earlier_facts_asked_most_alike_are_found_and_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """States as given: what all share, much larger than what tells them apart, and a direction of each kind."""
+    directions = {"door": [0.0, 1.0, 0.0], "aunt": [0.0, 0.0, 1.0], "none": [0.0, -1.0, -1.0]}
+    kinds = ["door", "aunt", *["none"] * 4, "aunt", "door", "aunt", "door", "door", "aunt"]
+    own, earlier = [asked_first("fact") for _ in kinds[:2]], [asked_first("replay") for _ in kinds[2:]]
+    task = task_of()
+    task.facts += [*own, *earlier, *items("replay", [0.0]), *items("fact", [0.0])]
+    states = torch.tensor([[100.0, 0.0, 0.0]]) + torch.tensor([directions[kind] for kind in kinds])
+    monkeypatch.setattr(joint, "_beginnings", lambda _, rows: states[: len(rows)])
+    monkeypatch.setattr(joint, "ALIKE", 2)
+    measured: list[list[Prepared]] = []
+    monkeypatch.setattr(joint, "refresh", lambda _, __, rows=None: measured.append(list(rows or [])))
+    joint._look_at_replays(task, {})
+    alike = [item for item in earlier if item.near]
+    assert len(alike) == 4 and all(item in earlier[4:] for item in alike)
+    joint._look(task, {}, joint.LOOK_FIRST)
+    assert {id(item) for item in measured[-1]} == {id(item) for item in [*own, *alike]}
+
+
+def test_an_earlier_fact_that_later_compiles_wore_is_learned_again_but_not_one_that_never_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = task_of()
+    task.facts += [asked_first("fact"), *(asked_first("replay", loss) for loss in (0.1, 1.0, 4.0))]
+    task.facts += items("replay", [1.0])
+    monkeypatch.setattr(joint, "_beginnings", lambda _, rows: torch.eye(len(rows)))
+    monkeypatch.setattr(joint, "refresh", lambda *_: None)
+    joint._look_at_replays(task, {})
+    assert [item.before for item in task.facts[1:]] == [0.1, joint.WORN, 4.0, 1.0]
 
 
 def test_a_little_disturbed_earlier_fact_does_not_keep_training_from_its_end() -> None:

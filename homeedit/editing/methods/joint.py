@@ -27,6 +27,9 @@ from homeedit.progress import Progress
 
 RECALLED = 0.15
 """The loss of a first question's row under which greedy decoding says it back."""
+WORN, FORGOTTEN = 0.3, 1.5
+"""Losses of an earlier fact's first question between which it is learned again, down to the lesser: the compiles since
+its own have worn it, and one more may make the served model say something else. Beyond, it never was learned."""
 LEARNED = 0.02
 """A fact row's excess under which it is learned."""
 LEARNED_MEAN = 0.05
@@ -35,8 +38,11 @@ FADING = 5
 """Steps in which the rate still falls to zero then."""
 LOOK_FIRST = 4
 LOOK = 24
-"""Steps between two looks at the first questions, and at every fact row: what other rows' steps did to a row that none
-of them held is not known else, and the worst rows are not the worst."""
+"""Steps between two looks at the first questions (of earlier facts at those most like the new ones'), and at every fact
+row: what other rows' steps did to a row that none of them held is not known else, and the worst rows are not the
+worst."""
+ALIKE = 3
+"""Earlier facts for each new one that are watched, as the first it would overwrite."""
 
 
 @dataclass(slots=True)
@@ -160,30 +166,56 @@ def _look(task: Task, changes: dict[int, Change], step: int) -> None:
     if step % LOOK == 0:
         refresh(task, changes)
     elif step % LOOK_FIRST == 0:
-        refresh(task, changes, [item for item in task.facts if item.row.first and item.row.kind == "fact"])
+        watched = [item for item in task.facts if item.row.first and (item.row.kind == "fact" or item.near)]
+        refresh(task, changes, watched)
 
 
 def _look_at_replays(task: Task, changes: dict[int, Change]) -> None:
     """On top of patches, note what every row is before the first step, and how like the new facts' rows it is.
 
     Otherwise the first steps would go to rows that are learned, only to see that they are, and the others to
-    phrasings that the older facts' own compile could not learn. What is alike is overwritten first: another
-    craftsman's name by the plumber's.
+    phrasings that the older facts' own compile could not learn.
     """
     replays = [item for item in task.facts if item.row.kind == "replay"]
     if not replays:
         return
     refresh(task, changes)
-    own = _beginnings([item for item in task.facts if item.row.kind == "fact"])
-    alike = (_beginnings(replays) @ own.T).amax(1)
-    for item, near in zip(replays, alike.tolist(), strict=True):
-        item.before, item.near = item.loss, max(near, 0.0)
+    for item in replays:
+        worn = item.row.first and item.loss < FORGOTTEN
+        item.before = min(item.loss, WORN) if worn else item.loss
+    _find_alike(task, [item for item in replays if item.row.first])
 
 
-def _beginnings(rows: Sequence[Prepared]) -> Tensor:
-    """The hidden states from which the rows' answers begin, as unit vectors [n, d_model]."""
-    states = torch.stack([item.hidden[item.row.start - 1].float() for item in rows])
-    return torch.nn.functional.normalize(states, dim=1)
+def _find_alike(task: Task, earlier: Sequence[Prepared]) -> None:
+    """Note, for each new fact, the earlier ones whose first questions are most like its own.
+
+    They are overwritten first: another craftsman's name by the plumber's. What a question asks for shows in the state
+    from which its answer begins after the last edited layer, less what all such states share; before the first one
+    it does not yet (README.md).
+    """
+    own = [item for item in task.facts if item.row.first and item.row.kind == "fact"]
+    states = _beginnings(task, [*own, *earlier])
+    unit = torch.nn.functional.normalize(states - states.mean(0), dim=1)
+    for likeness in unit[: len(own)] @ unit[len(own) :].T:
+        best = likeness.topk(min(ALIKE, len(earlier)))
+        for near, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            earlier[index].near = max(earlier[index].near, near)
+
+
+def _beginnings(task: Task, rows: Sequence[Prepared]) -> Tensor:
+    """The states after the last edited layer from which the rows' answers begin: [n, d_model] float32."""
+    model = task.model
+    found: dict[int, Tensor] = {}
+
+    @torch.no_grad()
+    def reached(group: Sequence[int]) -> list[tuple[int, Tensor]]:
+        chosen = [rows[index] for index in group]
+        states = model.upper(stacked(chosen), chosen[0].row.prefixed, until=max(model.edited))
+        return [(index, states[n, rows[index].row.start - 1].float()) for n, index in enumerate(group)]
+
+    for states in task.workers.map(reached, batches_of([item.row for item in rows], task.workers.forward)):
+        found |= states
+    return torch.stack([found[index] for index in range(len(rows))])
 
 
 def _worst_first(facts: Sequence[Prepared]) -> float:
@@ -224,7 +256,7 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
         count = math.ceil(share * number)
         again = max(1, count // 6)
         found = _worst_and_drawn(rows, count - again, again, task.generator, LEARNED)
-        found += _watched(rows, found, count, again)
+        found += _watched(rows, found, count, again, task.generator)
         chosen += [(item, 1.0 / recipe.rows_per_step) for item in found]
     for rows, number, weight in (
         (task.kept, math.ceil(share * recipe.kept_per_step), recipe.keep_weight),
@@ -236,13 +268,17 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
     return chosen
 
 
-def _watched(rows: Sequence[Prepared], found: Sequence[Prepared], count: int, few: int) -> list[Prepared]:
-    """What is in every step beside the rows ``found``: of earlier facts those that are not disturbed yet but will be
-    the first, for as many as there is room; of new ones, if they are few, the first questions, by which the end is
+def _watched(
+    rows: Sequence[Prepared], found: Sequence[Prepared], count: int, few: int, generator: torch.Generator
+) -> list[Prepared]:
+    """What is in every step beside the rows ``found``: of earlier facts some of those that will be disturbed first, a
+    few and for as many as there is room; of new ones, if they are few, the first questions, by which the end is
     judged."""
-    near = [item for item in sorted(rows, key=lambda item: -item.near) if item.near and item not in found]
+    near = [item for item in rows if item.near and item not in found]
+    drawn = torch.randperm(len(near), generator=generator)[: max(few, count - len(found))].tolist()
     firsts = [item for item in rows if item.row.first and item.row.kind == "fact"]
-    return near[: max(0, count - len(found))] + [item for item in firsts if len(firsts) <= few and item not in found]
+    watched = [item for item in firsts if len(firsts) <= few and item not in found]
+    return [near[number] for number in drawn] + watched
 
 
 def _worst_and_drawn(
