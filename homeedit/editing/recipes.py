@@ -98,7 +98,7 @@ class Recipe:
     """Limits of the gate: KL to the base on its own unrelated answers (nats a token), and the share of general
     questions that the base answers rightly and firmly and the build must still answer rightly."""
 
-    most_repeats: int = 4
+    most_repeats: int = 2
     repeat_steps: int = 8
     repeat_rate: float = 0.01
     """Further rounds of steps while some fact's first question is not learned; the best of them is kept."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -146,6 +147,7 @@ def test_the_earlier_facts_asked_most_alike_are_found_and_looked_at(monkeypatch:
     kinds = ["door", "aunt", *["none"] * 4, "aunt", "door", "aunt", "door", "door", "aunt"]
     own, earlier = [asked_first("fact") for _ in kinds[:2]], [asked_first("replay") for _ in kinds[2:]]
     task = task_of()
+    task.model = SimpleNamespace(pristine=nullcontext)  # type: ignore[assignment]
     task.facts += [*own, *earlier, *items("replay", [0.0]), *items("fact", [0.0])]
     states = torch.tensor([[100.0, 0.0, 0.0]]) + torch.tensor([directions[kind] for kind in kinds])
     monkeypatch.setattr(joint, "_beginnings", lambda _, rows: states[: len(rows)])
@@ -157,18 +159,6 @@ def test_the_earlier_facts_asked_most_alike_are_found_and_looked_at(monkeypatch:
     assert len(alike) == 4 and all(item in earlier[4:] for item in alike)
     joint._look(task, {}, joint.LOOK_FIRST)
     assert {id(item) for item in measured[-1]} == {id(item) for item in [*own, *alike]}
-
-
-def test_an_earlier_fact_that_later_compiles_wore_is_learned_again_but_not_one_that_never_was(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    task = task_of()
-    task.facts += [asked_first("fact"), *(asked_first("replay", loss) for loss in (0.1, 1.0, 4.0))]
-    task.facts += items("replay", [1.0])
-    monkeypatch.setattr(joint, "_beginnings", lambda _, rows: torch.eye(len(rows)))
-    monkeypatch.setattr(joint, "refresh", lambda *_: None)
-    joint._look_at_replays(task, {})
-    assert [item.before for item in task.facts[1:]] == [0.1, joint.WORN, 4.0, 1.0]
 
 
 def test_a_little_disturbed_earlier_fact_does_not_keep_training_from_its_end() -> None:

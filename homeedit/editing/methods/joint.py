@@ -27,9 +27,6 @@ from homeedit.progress import Progress
 
 RECALLED = 0.15
 """The loss of a first question's row under which greedy decoding says it back."""
-WORN, FORGOTTEN = 0.3, 1.5
-"""Losses of an earlier fact's first question between which it is learned again, down to the lesser: the compiles since
-its own have worn it, and one more may make the served model say something else. Beyond, it never was learned."""
 LEARNED = 0.02
 """A fact row's excess under which it is learned."""
 LEARNED_MEAN = 0.05
@@ -181,8 +178,7 @@ def _look_at_replays(task: Task, changes: dict[int, Change]) -> None:
         return
     refresh(task, changes)
     for item in replays:
-        worn = item.row.first and item.loss < FORGOTTEN
-        item.before = min(item.loss, WORN) if worn else item.loss
+        item.before = item.loss
     _find_alike(task, [item for item in replays if item.row.first])
 
 
@@ -190,11 +186,12 @@ def _find_alike(task: Task, earlier: Sequence[Prepared]) -> None:
     """Note, for each new fact, the earlier ones whose first questions are most like its own.
 
     They are overwritten first: another craftsman's name by the plumber's. What a question asks for shows in the state
-    from which its answer begins after the last edited layer, less what all such states share; before the first one
-    it does not yet (README.md).
+    from which the base's answer begins after the last edited layer, less what all such states share; before the first
+    edited layer it does not show yet (README.md).
     """
     own = [item for item in task.facts if item.row.first and item.row.kind == "fact"]
-    states = _beginnings(task, [*own, *earlier])
+    with task.model.pristine():
+        states = _beginnings(task, [*own, *earlier])
     unit = torch.nn.functional.normalize(states - states.mean(0), dim=1)
     for likeness in unit[: len(own)] @ unit[len(own) :].T:
         best = likeness.topk(min(ALIKE, len(earlier)))
