@@ -8,7 +8,7 @@ NEW_OBJECTS = 20_000
 
 
 def set_up_process() -> None:
-    """Call first in the command line's process, and in those that it starts.
+    """Call first in the command line's process, and in one that a face starts for long work.
 
     By default the threads of torch and llama.cpp spin long while they wait for each other; when another program wants
     the same cores, that makes work take ten times as long. A short spin costs nothing then, and nothing measurable on

@@ -19,8 +19,8 @@ class Prepared:
 
     ``teacher`` holds the base model's last hidden states [answer, d_model] at the positions that
     predict the answer (keep rows only); ``loss`` is the row's latest loss. ``before`` is what an earlier fact's row
-    has under the patches stood on: such a row is not to be learned better than it was, only to be kept. ``near`` is
-    how like the new facts' rows it is, from 0 to 1.
+    has under the patches stood on: such a row is not to be learned better than it was, only to be kept. ``watched``
+    is an earlier fact's first question that is like a new fact's.
     """
 
     row: Row
@@ -28,7 +28,7 @@ class Prepared:
     teacher: Tensor | None = None
     loss: float = float("inf")
     before: float = 0.0
-    near: float = 0.0
+    watched: bool = False
 
     @property
     def excess(self) -> float:

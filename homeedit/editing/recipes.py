@@ -163,10 +163,11 @@ class Recipe:
 
     def with_firmer_hold(self) -> "Recipe":
         """This recipe for facts that cost the rest too much with it: what a change disturbs is twice as dear (in the
-        closed form: the change itself), and a step holds twice the rows of earlier facts."""
+        closed form: the change itself), up to the same most, and a step holds twice the rows of earlier facts."""
         return replace(
             self,
             change_penalty=2 * self.change_penalty,
+            penalty_at_most=self.penalty_at_most / 2,
             replays_per_step=2 * self.replays_per_step,
             ridge=2 * self.ridge,
         )

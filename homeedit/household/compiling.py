@@ -95,35 +95,36 @@ class Compiler:
 
     def _once_more(self, attempt: Attempt, retried: frozenset[str]) -> Attempt:
         """What is tried when patches on top of each other are refused, the quickest first: those that are not served
-        yet are compiled again with a firmer hold on what is; the facts that were lost are taught again, on top of the
-        others (all may be served, when one was taken out that these leaned on); then one patch for all facts, which
-        loses less and changes less, but takes as long as all facts took."""
+        yet are compiled again with a firmer hold on what is; if facts were lost and nothing else is wrong, they (and
+        the rest of their patches) are taught again on top of the others, if that is less than half of all; then one
+        patch for all facts, which loses less and changes less, but takes as long as all facts took."""
         served = self.served.patches if self.served else ()
         sizes = {identity: size for identity, size in self._sizes().items() if identity in served}
         added = make_plan(self._facts(), sizes, drafts=self.drafts, retry=retried)
         if added.linked and added.groups:
             attempt = self._again(added, attempt, "Holding on to the rest more firmly.", firmer=True)
-        everything = make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts, retry=retried)
         tried: frozenset[str] = frozenset()
         for _ in range(MOST_MENDS):
-            lost = self._lost(attempt)
+            lost = frozenset(attempt.checked.verdict.lost)
             mended = make_plan(self._facts(), self._sizes(), drafts=self.drafts, retry=lost)
-            if attempt.checked.verdict.activate or lost <= tried or 2 * mended.work >= everything.work:
+            only_lost = bool(lost) and len(attempt.checked.verdict.reasons) == 1
+            if not only_lost or lost <= tried or 2 * mended.work >= self._everything(retried).work:
                 break
             tried |= lost
             attempt = self._again(mended, attempt, "Teaching what was lost again.")
+        everything = self._everything(retried)
         if not attempt.checked.verdict.activate and everything.work:
             attempt = self._again(everything, attempt, f"Compiling all {everything.work} facts together.")
         return attempt
+
+    def _everything(self, retried: frozenset[str]) -> Plan:
+        """One patch for all facts, as the ledger has them now."""
+        return make_plan(self._facts(), self._sizes(), consolidate=True, drafts=self.drafts, retry=retried)
 
     def _again(self, plan: Plan, refused: Attempt, what: str, firmer: bool = False) -> Attempt:
         """Carry out another plan after a refused one, and say why."""
         self.progress.say(f"{' '.join(refused.checked.verdict.reasons)} {what}")
         return self._attempt(plan, previous=refused, firmer=firmer)
-
-    def _lost(self, attempt: Attempt) -> frozenset[str]:
-        """The facts that are live and that this attempt's build no longer says."""
-        return frozenset(recall.fact_id for recall in attempt.checked.recalls if not recall.recalled) & self.live
 
     def _facts(self) -> list[Fact]:
         number = None if self.served is None else self.served.number
@@ -199,8 +200,10 @@ class Compiler:
             self.workspace, self.base, built.gguf, self._facts_of(linked), self._live_answers(), self.progress
         )
         self.seconds["verify"] += time.perf_counter() - start
-        # Compiling the same facts again gives the same patch: it is not new, and others may need it.
-        new = [patch.id for patch in fresh if patch.id not in before]
+        # Compiling the same facts again gives the same patch: if it is served, it is not new, and others need it. (If
+        # it is not, a compile that was killed left it.)
+        served = self.served.patches if self.served else ()
+        new = [patch.id for patch in fresh if patch.id not in served]
         earlier = previous.new if previous is not None else ()
         return Attempt(tuple(patch.id for patch in linked), (*earlier, *new), number, checked)
 
@@ -311,7 +314,7 @@ class Compiler:
         without = [fact for fact, patch in restored.items() if patch is None]
         self.ledger.assign_patch(without, None)
         self.ledger.refuse(without, " ".join(reasons))
-        for identity in attempt.new:
+        for identity in set(attempt.new):
             delete_patch(self.workspace.home.edits, identity)
         clear_partials(self.base)
         return BuildResult(

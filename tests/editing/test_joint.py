@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -125,7 +125,7 @@ def test_earlier_facts_that_are_like_the_new_ones_are_watched_before_they_are_di
     task = task_of(fact=spread(20))
     replays = items("replay", [0.0] * 30)
     for item in replays[-9:]:
-        item.near = 0.5
+        item.watched = True
     task.facts += replays
     chosen = of_kind(choose(task), "replay")
     assert len(chosen) == 8 and sum(item in replays[-9:] for item in chosen) >= 7
@@ -147,7 +147,10 @@ def test_the_earlier_facts_asked_most_alike_are_found_and_looked_at(monkeypatch:
     kinds = ["door", "aunt", *["none"] * 4, "aunt", "door", "aunt", "door", "door", "aunt"]
     own, earlier = [asked_first("fact") for _ in kinds[:2]], [asked_first("replay") for _ in kinds[2:]]
     task = task_of()
-    task.model = SimpleNamespace(pristine=nullcontext)  # type: ignore[assignment]
+    pristine = ExitStack()
+    task.model = SimpleNamespace(pristine=lambda: pristine)  # type: ignore[assignment]
+    left: list[str] = []
+    pristine.callback(left.append, "the base")
     task.facts += [*own, *earlier, *items("replay", [0.0]), *items("fact", [0.0])]
     states = torch.tensor([[100.0, 0.0, 0.0]]) + torch.tensor([directions[kind] for kind in kinds])
     monkeypatch.setattr(joint, "_beginnings", lambda _, rows: states[: len(rows)])
@@ -155,10 +158,25 @@ def test_the_earlier_facts_asked_most_alike_are_found_and_looked_at(monkeypatch:
     measured: list[list[Prepared]] = []
     monkeypatch.setattr(joint, "refresh", lambda _, __, rows=None: measured.append(list(rows or [])))
     joint._look_at_replays(task, {})
-    alike = [item for item in earlier if item.near]
+    assert left == ["the base"], "states are those of the base"
+    alike = [item for item in earlier if item.watched]
     assert len(alike) == 4 and all(item in earlier[4:] for item in alike)
     joint._look(task, {}, joint.LOOK_FIRST)
     assert {id(item) for item in measured[-1]} == {id(item) for item in [*own, *alike]}
+
+
+def test_likeness_is_of_the_bases_states_after_the_last_edited_layer(raw: LlamaForCausalLM) -> None:
+    task = real_task(raw)
+    ids = torch.tensor([[*PREFIX, *task.facts[0].row.ids]])
+    task.model.release()
+    states = raw(ids, output_hidden_states=True).hidden_states
+    task = real_task(raw)
+    task.model.stand_on({1: LowRank(torch.randn(3, 48).numpy(), torch.randn(32, 3).numpy())})
+    with task.model.pristine():
+        found = joint._beginnings(task, task.facts[:1])
+    assert max(task.model.edited) == 2 and len(states) > 4
+    torch.testing.assert_close(found[0], states[3][0, len(PREFIX) + task.facts[0].row.start - 1], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(joint._beginnings(task, task.facts[:1])[0], found[0], rtol=1e-3)
 
 
 def test_a_little_disturbed_earlier_fact_does_not_keep_training_from_its_end() -> None:

@@ -105,3 +105,8 @@ def test_a_few_facts_use_a_share_of_the_rows_and_of_the_rate_and_many_old_ones_a
 def test_the_more_was_taught_the_dearer_is_a_change() -> None:
     assert RECIPE.on_top_of(0) == RECIPE
     assert RECIPE.on_top_of(RECIPE.penalty_doubles).change_penalty == 2 * RECIPE.change_penalty
+    most = RECIPE.penalty_at_most * RECIPE.change_penalty
+    assert RECIPE.on_top_of(10**4).change_penalty == most
+    firmer = RECIPE.with_firmer_hold()
+    assert firmer.on_top_of(0).change_penalty == 2 * RECIPE.change_penalty
+    assert firmer.on_top_of(10**4).change_penalty == most, "what is too dear cannot be told apart"

@@ -55,7 +55,8 @@ def compile_facts(
     ids = tuple(fact.id for fact in facts)
     COMPILED.append((ids, tuple(tuple(fact.id for fact in parent.facts) for parent in kept)))
     progress.stage("loading", None)
-    words = " ".join(fact.prompt + fact.target for fact in facts)
+    below = [fact.prompt + fact.target for parent in kept for fact in parent.facts]
+    words = " ".join([fact.prompt + fact.target for fact in facts] + below + [str(recipe.change_penalty)])
     random = np.random.default_rng(int(hashlib.sha256(words.encode()).hexdigest()[:8], 16) + seed)
     progress.stage("training", 3)
     for _ in range(3):

@@ -1,5 +1,6 @@
 """Long work in a process of its own: results, errors, talk, and every way it can end."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from homeedit.household import Household
 from homeedit.household.apart import call_apart
 from homeedit.household.lock import locked
 from homeedit.household.teaching import SECRET_WARNING, Contradiction
+from homeedit.processes import NEW_OBJECTS, SPIN_COUNT
 from homeedit.progress import Progress
 from homeedit.settings import Home
 from tests.household.conftest import Heard
@@ -48,6 +50,10 @@ class Working(Household):
     def die(self, *, progress: Progress) -> None:
         """What the system does to a process that takes too much memory."""
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def setting(self, *, progress: Progress) -> tuple[int, str | None]:
+        """How the process is set up."""
+        return gc.get_threshold()[0], os.environ.get("GOMP_SPINCOUNT")
 
     def give_a_lock(self, *, progress: Progress) -> object:
         """A result that cannot travel."""
@@ -130,6 +136,10 @@ def test_stages_counts_and_talk_are_relayed_in_the_thread_that_calls(working: Wo
     assert heard.counts == {"targets": 5000, "verify": 0}
     assert heard.lines == ["[b]counted[/b]"]
     assert heard.threads == {threading.get_ident()}
+
+
+def test_the_process_is_set_up_as_the_command_lines_is(working: Working, heard: Heard) -> None:
+    assert call_apart(working, "setting", progress=heard) == (NEW_OBJECTS, SPIN_COUNT)
 
 
 def test_errors_come_back_as_themselves(household: Household, heard: Heard) -> None:

@@ -163,12 +163,12 @@ def _look(task: Task, changes: dict[int, Change], step: int) -> None:
     if step % LOOK == 0:
         refresh(task, changes)
     elif step % LOOK_FIRST == 0:
-        watched = [item for item in task.facts if item.row.first and (item.row.kind == "fact" or item.near)]
+        watched = [item for item in task.facts if item.row.first and (item.row.kind == "fact" or item.watched)]
         refresh(task, changes, watched)
 
 
 def _look_at_replays(task: Task, changes: dict[int, Change]) -> None:
-    """On top of patches, note what every row is before the first step, and how like the new facts' rows it is.
+    """On top of patches, note what every row is before the first step, and which are to be watched.
 
     Otherwise the first steps would go to rows that are learned, only to see that they are, and the others to
     phrasings that the older facts' own compile could not learn.
@@ -183,7 +183,7 @@ def _look_at_replays(task: Task, changes: dict[int, Change]) -> None:
 
 
 def _find_alike(task: Task, earlier: Sequence[Prepared]) -> None:
-    """Note, for each new fact, the earlier ones whose first questions are most like its own.
+    """Watch, for each new fact, the earlier ones whose first questions are most like its own.
 
     They are overwritten first: another craftsman's name by the plumber's. What a question asks for shows in the state
     from which the base's answer begins after the last edited layer, less what all such states share; before the first
@@ -194,9 +194,8 @@ def _find_alike(task: Task, earlier: Sequence[Prepared]) -> None:
         states = _beginnings(task, [*own, *earlier])
     unit = torch.nn.functional.normalize(states - states.mean(0), dim=1)
     for likeness in unit[: len(own)] @ unit[len(own) :].T:
-        best = likeness.topk(min(ALIKE, len(earlier)))
-        for near, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            earlier[index].near = max(earlier[index].near, near)
+        for index in likeness.topk(min(ALIKE, len(earlier))).indices.tolist():
+            earlier[index].watched = True
 
 
 def _beginnings(task: Task, rows: Sequence[Prepared]) -> Tensor:
@@ -268,10 +267,10 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
 def _watched(
     rows: Sequence[Prepared], found: Sequence[Prepared], count: int, few: int, generator: torch.Generator
 ) -> list[Prepared]:
-    """What is in every step beside the rows ``found``: of earlier facts some of those that will be disturbed first, a
-    few and for as many as there is room; of new ones, if they are few, the first questions, by which the end is
-    judged."""
-    near = [item for item in rows if item.near and item not in found]
+    """What is in every step beside the rows ``found``: of earlier facts some of those that will be disturbed first, for
+    as many as there is room and at least a few; of new ones, if they are few, the first questions, by which the end
+    is judged."""
+    near = [item for item in rows if item.watched and item not in found]
     drawn = torch.randperm(len(near), generator=generator)[: max(few, count - len(found))].tolist()
     firsts = [item for item in rows if item.row.first and item.row.kind == "fact"]
     watched = [item for item in firsts if len(firsts) <= few and item not in found]
