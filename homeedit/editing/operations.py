@@ -3,7 +3,7 @@
 A compile's groups hold a few hundred tokens. There transformers' own attention and norm, a dozen passes over small
 tensors each and two dozen more backwards, take a fifth of a step: of a layer of SmolLM2 on 9 rows of 26 tokens after a
 prefix of 25 (forwards and backwards, one core) attention 2.2 ms and its two norms .9 of about 13. These give the same
-numbers, up to rounding, in .8 and .4.
+numbers, up to rounding, in .8 and .4. (A whole step, of 728 tokens for 711, went from 1.18 to 1.09 s.)
 """
 
 from typing import Any
