@@ -78,6 +78,10 @@ class RowKeys:
     facts: Tensor
     kept: Tensor
 
+    def of(self, taught: bool) -> Tensor:
+        """The kept rows' keys, or the facts'."""
+        return self.kept if taught else self.facts
+
 
 def prepare(model: EditableModel, rows: Sequence[Row], progress: Progress) -> tuple[list[Prepared], dict[int, RowKeys]]:
     """Run rows through the model once: hidden states to start from, teachers of kept rows, keys per edited layer.
@@ -87,18 +91,12 @@ def prepare(model: EditableModel, rows: Sequence[Row], progress: Progress) -> tu
     """
     found: dict[int, Prepared] = {}
     fresh = [index for index, row in enumerate(rows) if row.kind != "replay"]
-    tokens = {taught: sum(len(rows[n].ids) for n in fresh if rows[n].taught is taught) for taught in (False, True)}
-    stride = {taught: max(1, -(-count // MOST_KEYS)) for taught, count in tokens.items()}
+    keys, places = _room_for_keys(model, rows, fresh)
     best = torch.full((len(model.head.weight),), -torch.inf, device=model.device)
-    collected: dict[tuple[int, bool], list[Tensor]] = {
-        (layer, taught): [] for layer in model.edited_layers for taught in (False, True)
-    }
 
-    def passed(
-        places: Sequence[int],
-    ) -> tuple[list[tuple[int, Prepared]], dict[tuple[int, bool], list[Tensor]], Tensor]:
+    def passed(group: Sequence[int]) -> tuple[list[tuple[int, Prepared]], Tensor]:
         progress.check()
-        indexes = [fresh[place] for place in places]
+        indexes = [fresh[number] for number in group]
         chosen = [rows[index] for index in indexes]
         hidden = model.lower(padded_ids(chosen, model.device))
         with torch.no_grad(), model.recording() as recorded:
@@ -106,30 +104,49 @@ def prepare(model: EditableModel, rows: Sequence[Row], progress: Progress) -> tu
             said = [last[number, row.start - 1 : len(row.ids) - 1] for number, row in enumerate(chosen)]
             likeliest = best_logprobs(model.head, torch.cat(said)[::3])
         prepared: list[tuple[int, Prepared]] = []
-        keys: dict[tuple[int, bool], list[Tensor]] = {}
         for number, (index, row) in enumerate(zip(indexes, chosen, strict=True)):
-            length = len(row.ids)
             teacher = said[number].clone() if row.taught else None
-            prepared.append((index, Prepared(row, hidden[number, : length - 1].clone(), teacher)))
+            prepared.append((index, Prepared(row, hidden[number, : len(row.ids) - 1].clone(), teacher)))
+            positions, held = places[index]
             for layer, (seen,) in recorded.items():
-                thinned = seen[number, index % stride[row.taught] : length : stride[row.taught]]
-                keys.setdefault((layer, row.taught), []).append(thinned.clone())
-        return prepared, keys, likeliest
+                keys[layer].of(row.taught)[held] = seen[number, positions].to(keys[layer].kept.device)
+        return prepared, likeliest
 
     with workers_on(model.device) as workers, model.pristine():
-        for prepared, keys, likeliest in workers.map(passed, batches_of([rows[n] for n in fresh], workers.forward)):
+        for prepared, likeliest in workers.map(passed, batches_of([rows[n] for n in fresh], workers.forward)):
             found |= prepared
-            for of, parts in keys.items():
-                collected[of] += parts
             best = torch.maximum(best, likeliest)
     # Keys of earlier patches' facts are preserved already, so only the states to start from are needed.
     replayed = [index for index, row in enumerate(rows) if row.kind == "replay"]
     found |= zip(replayed, begin_rows(model, [rows[index] for index in replayed], progress), strict=True)
     shorten_head(model, best, rows)
-    return [found[index] for index in range(len(rows))], {
-        layer: RowKeys(*(_joined(collected.pop((layer, taught)), model, layer) for taught in (False, True)))
+    return [found[index] for index in range(len(rows))], keys
+
+
+def _room_for_keys(
+    model: EditableModel, rows: Sequence[Row], fresh: Sequence[int]
+) -> tuple[dict[int, RowKeys], dict[int, tuple[slice, slice]]]:
+    """Room for the keys of the rows ``fresh`` in every edited layer; and of each row, by its index, the positions of
+    which keys are held (evenly thinned out to ``MOST_KEYS`` a kind) and their place there.
+
+    All at once: as small pieces, joined at the end, they would take twice the memory.
+    """
+    tokens = {taught: sum(len(rows[n].ids) for n in fresh if rows[n].taught is taught) for taught in (False, True)}
+    stride = {taught: max(1, -(-count // MOST_KEYS)) for taught, count in tokens.items()}
+    places: dict[int, tuple[slice, slice]] = {}
+    counts = {False: 0, True: 0}
+    for index in fresh:
+        taught, length = rows[index].taught, len(rows[index].ids)
+        positions = slice(index % stride[taught], length, stride[taught])
+        end = counts[taught] + len(range(*positions.indices(length)))
+        places[index] = positions, slice(counts[taught], end)
+        counts[taught] = end
+    width = model.edited[model.first].weight.shape[1]
+    room = {
+        layer: RowKeys(*(torch.empty(counts[taught], width, dtype=model.dtype) for taught in (False, True)))
         for layer in model.edited_layers
     }
+    return room, places
 
 
 def begin_rows(model: EditableModel, rows: Sequence[Row], progress: Progress) -> list[Prepared]:
@@ -153,12 +170,6 @@ def shorten_head(model: EditableModel, best: Tensor, rows: Sequence[Row]) -> Non
     [vocabulary]."""
     wanted = torch.tensor(sorted({token for row in rows for token in row.answer}), device=model.device)
     model.head = model.head.shortened(shortlist(best, wanted, MOST_VOCABULARY))
-
-
-def _joined(keys: Sequence[Tensor], model: EditableModel, layer: int) -> Tensor:
-    if not keys:
-        return torch.zeros(0, model.edited[layer].weight.shape[1])
-    return torch.cat(list(keys)).cpu()
 
 
 def stacked(prepared: Sequence[Prepared]) -> Tensor:

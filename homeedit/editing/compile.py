@@ -291,6 +291,8 @@ def _contrast_rows(
         for found in workers.map(answered, _alike(asked, ASKED_AT_ONCE)):
             rows += found
             progress.advance(len(found))
+    # What the answers' attention caches left in the heap is not to lie below what preparing holds.
+    trim()
     return rows
 
 

@@ -18,6 +18,7 @@ from homeedit.editing.delta import LowRank
 from homeedit.editing.methods import joint
 from homeedit.editing.methods.descent import Change, cut_to_rank
 from homeedit.editing.methods.joint import LEARNED, RECALLED, Task, choose, gradients, refresh, train
+from homeedit.editing.model import Batch
 from homeedit.editing.preserved import Whitening, whiten
 from homeedit.editing.recipes import Recipe
 from homeedit.editing.workers import Workers
@@ -372,6 +373,27 @@ def test_preparing_gives_the_same_bits_whoever_works_on_the_groups(
         assert one.teacher is None or other.teacher is None or torch.equal(one.teacher, other.teacher)
     for layer, of in keys.items():
         assert torch.equal(of.facts, keys_beside[layer].facts) and torch.equal(of.kept, keys_beside[layer].kept)
+
+
+@pytest.mark.parametrize(("most", "stride"), [(1000, 1), (8, 2)])
+def test_keys_are_held_in_the_order_of_the_rows_and_thinned_out(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch, most: int, stride: int
+) -> None:
+    monkeypatch.setattr("homeedit.editing.batches.MOST_KEYS", most)
+    model = editable(raw)
+    _, keys = prepare(model, ROWS, Progress())
+    wanted: dict[tuple[int, bool], list[Tensor]] = {}
+    for index, each in enumerate(ROWS):
+        with torch.no_grad(), model.recording() as recorded:
+            model.upper(model.lower(Batch(torch.tensor([each.ids]), each.prefixed)), each.prefixed)
+        for layer, (found,) in recorded.items():
+            # Keys of earlier patches' facts are preserved already.
+            if each.kind != "replay":
+                wanted.setdefault((layer, each.taught), []).append(found[0, index % stride :: stride])
+    for (layer, taught), parts in wanted.items():
+        held = keys[layer].of(taught)
+        assert len(held) <= most
+        torch.testing.assert_close(held, torch.cat(parts), rtol=1e-4, atol=1e-5)
 
 
 def test_the_gradient_is_a_finite_difference(raw: LlamaForCausalLM) -> None:

@@ -71,6 +71,8 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     """Compile a job: returns (A, B) per layer and a short report."""
     progress.stage("preparing", len(job.recipe.layers))
     prepared, keys = prepare(job.model, job.rows, progress)
+    # Here most is held at once; what preparing and then constraining leave in the heap is not to lie below the rest.
+    trim()
     kinds = {kind: [item for item in prepared if item.row.kind == kind] for kind in ("keep", "text", "contrast")}
     facts = [item for item in prepared if not item.row.taught]
     share = job.recipe.share_of_rows(len(job.facts))
@@ -79,7 +81,6 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     for layer in job.recipe.layers:
         _constrain(task, job, layer, keys.pop(layer))
         progress.advance()
-    # Preparing is the largest part of what is held at once; training begins without what it left behind.
     trim()
     with workers_on(job.model.device) as workers:
         task.workers = workers
