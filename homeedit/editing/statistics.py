@@ -27,12 +27,15 @@ from homeedit.editing.generation import continue_prompts
 from homeedit.editing.memory import use_threads
 from homeedit.editing.model import Batch, EditableModel
 from homeedit.editing.requests import ChatTokens
+from homeedit.editing.workers import workers_on
 from homeedit.errors import USAGE, HomeEditError
 from homeedit.progress import Progress
 
 FORMAT = "homeedit.statistics.2"
 FREE_TOKENS_PER_KEY_DIMENSION = 8
 KEPT_ANSWER_LENGTH = 24
+TOGETHER = 1024
+"""Tokens of texts whose keys are read in one pass."""
 LARGEST_CACHE, LARGEST_CACHE_SHARE = 2**30, 0.25
 """Bytes that the attention cache of the texts written at once may take: so many, or this share of the weights if that
 is more."""
@@ -227,7 +230,8 @@ def _moments(model: EditableModel, texts: list[list[int]], d_ff: int, progress: 
     model is.
     """
     progress.stage("statistics", len(model.edited_layers) * len(texts))
-    hidden = [model.lower(Batch(torch.tensor([text], device=model.device), False)) for text in texts]
+    together = _same_length(texts)
+    hidden = [model.lower(Batch(torch.tensor(group, device=model.device), False)) for group in together]
     reached = model.first
     tokens = sum(len(text) for text in texts)
     for layer in model.edited_layers:
@@ -237,9 +241,21 @@ def _moments(model: EditableModel, texts: list[list[int]], d_ff: int, progress: 
                 hidden[number] = model.through(states, range(reached, layer + 1), False)
             flat = keys[layer][0].flatten(0, 1).float()
             total.addmm_(flat.T, flat)
-            progress.advance()
+            progress.advance(len(states))
         reached = layer + 1
         yield _packed(total.div_(tokens).cpu())
+
+
+def _same_length(texts: Sequence[list[int]]) -> list[list[list[int]]]:
+    """The texts in groups of one length, which need no padding, of at most ``TOGETHER`` tokens."""
+    groups: list[list[list[int]]] = []
+    for text in sorted(texts, key=len):
+        last = groups[-1] if groups else []
+        if last and len(last[0]) == len(text) and (len(last) + 1) * len(text) <= TOGETHER:
+            last.append(text)
+        else:
+            groups.append([text])
+    return groups
 
 
 def _packed(full: Tensor) -> Tensor:
@@ -288,15 +304,23 @@ def _write(path: Path, layers: Sequence[int], d_ff: int, story: dict[str, str], 
 def greedy_answers(
     model: Any, chat: ChatTokens, questions: Sequence[str], length: int, progress: Progress, most: int = 64
 ) -> list[tuple[int, ...]]:
-    """The model's own greedy answers to one-turn questions, at most ``length`` tokens each (with their end)."""
-    answers: list[tuple[int, ...]] = []
-    for at in range(0, len(questions), most):
-        chosen = questions[at : at + most]
-        prompts = [[*chat.prefix, *chat.question(question)] for question in chosen]
-        found = continue_prompts(model, prompts, length, chat.end[0], progress.check)
-        answers += [tuple(answer) for answer in found]
-        progress.advance(len(chosen))
-    return answers
+    """The model's own greedy answers to one-turn questions, at most ``length`` tokens each (with their end).
+
+    A core takes ``most`` questions of similar length to itself.
+    """
+    prompts = [[*chat.prefix, *chat.question(question)] for question in questions]
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    answers: dict[int, tuple[int, ...]] = {}
+
+    def answered(group: Sequence[int]) -> list[tuple[int, tuple[int, ...]]]:
+        found = continue_prompts(model, [prompts[index] for index in group], length, chat.end[0], progress.check)
+        return [(index, tuple(answer)) for index, answer in zip(group, found, strict=True)]
+
+    with workers_on(model.get_input_embeddings().weight.device) as workers:
+        for found in workers.map(answered, [order[at : at + most] for at in range(0, len(order), most)]):
+            answers |= found
+            progress.advance(len(found))
+    return [answers[index] for index in range(len(prompts))]
 
 
 def lines_of(name: str) -> list[str]:

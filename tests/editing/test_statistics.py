@@ -1,5 +1,6 @@
 """Statistics of the tiny base: what is stored is what the model writes and what its keys are on it."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from homeedit.editing.requests import ChatTokens
 from homeedit.editing.statistics import (
     KEPT_ANSWER_LENGTH,
     Statistics,
+    _same_length,
     have_statistics,
     lines_of,
     make_statistics,
@@ -66,6 +68,25 @@ def test_every_generic_question_has_its_answer(base: BaseModel) -> None:
     kept = Statistics(base.statistics, base.fingerprint).kept
     assert [item.question for item in kept] == lines_of("generic_questions.txt")
     assert all(0 < len(item.answer) <= KEPT_ANSWER_LENGTH for item in kept)
+
+
+def test_no_question_that_locality_is_measured_with_is_held() -> None:
+    root = Path(__file__).resolve().parents[2]
+    measured = [
+        root / "homeedit/verify/unrelated.jsonl",
+        root / "homeedit/evaluation/suites/samples/household/unrelated.jsonl",
+        root / "benchmarks/household/unrelated.jsonl",
+        root / "benchmarks/household/general.jsonl",
+    ]
+    asked = {json.loads(line)["ask"].casefold() for file in measured for line in file.read_text("utf-8").splitlines()}
+    held = [question.casefold() for question in lines_of("generic_questions.txt")]
+    assert len(asked) > 150 and len(held) == len(set(held)) > 300
+    assert not asked & set(held)
+
+
+def test_texts_that_are_read_together_have_one_length_and_are_few() -> None:
+    texts = [[1] * length for length in (5, 700, 3, 5, 3, 700, 5, 2000)]
+    assert [[len(text) for text in group] for group in _same_length(texts)] == [[3, 3], [5, 5, 5], [700], [700], [2000]]
 
 
 def test_the_second_moment_is_that_of_the_keys_on_answers_and_texts(base: BaseModel, chat: ChatTokens) -> None:
