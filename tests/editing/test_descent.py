@@ -128,6 +128,19 @@ def test_a_second_step_goes_on_along_the_first() -> None:
         torch.testing.assert_close(before[layer].whitened() - change.whitened(), step, rtol=1e-4, atol=1e-6)
 
 
+def test_a_gradient_longer_than_twice_the_usual_counts_as_twice() -> None:
+    def after(scale: float) -> dict[int, Tensor]:
+        changes, descent = layers(), Descent(UNIT)
+        descent.step(changes, gradients(0), RATE)
+        descent.step(changes, {layer: scale * each for layer, each in gradients(0).items()}, RATE)
+        return {layer: change.whitened() for layer, change in changes.items()}
+
+    usual, long, spike = after(1.9), after(2.0), after(50.0)
+    for layer in usual:
+        torch.testing.assert_close(spike[layer], long[layer], rtol=1e-4, atol=1e-6)
+        assert not torch.allclose(usual[layer], long[layer], rtol=1e-3)
+
+
 def test_no_gradient_moves_nothing() -> None:
     changes = {3: Change(drawn(12, 20)), 5: low_rank(torch.float32)}
     before = {layer: change.whitened() for layer, change in changes.items()}

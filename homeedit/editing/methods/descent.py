@@ -8,6 +8,7 @@ Tong, Ma and Chi 2021, arXiv 2005.08898, eq. 3). Both factors take the part of a
 and in the row space of B A, so that part counts twice; in the orthogonal projection it would count once.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,9 @@ from homeedit.editing.devices import solving_device
 MOMENTUM = 0.9
 MEMORY = 0.98
 """Of the running mean of the squared gradient norm, by which steps are scaled."""
+MOST = 2.0
+"""A gradient counts as at most so many times as long as they were: a row that nobody had looked at can send one six
+times as long, which the momentum then follows for ten steps (measurements.md)."""
 DAMPING = 1e-4
 """Of the Gram matrices, as a share of their mean diagonal."""
 
@@ -84,12 +88,18 @@ class Descent:
     def step(self, changes: dict[int, Change], gradients: dict[int, Tensor], rate: float) -> None:
         """Move every layer against its gradients [d_model, m]; their common norm sets the scale, so a layer that
         matters more moves more."""
+        length = sum(float(gradient.square().sum()) for gradient in gradients.values()) ** 0.5
+        most = MOST * self._usual()
+        cut = most / length if 0 < most < length else 1.0
         self.count += 1
-        square = sum(float(gradient.square().sum()) for gradient in gradients.values())
-        self.square = MEMORY * self.square + (1 - MEMORY) * square
-        norm = (self.square / (1 - MEMORY**self.count)) ** 0.5
+        self.square = MEMORY * self.square + (1 - MEMORY) * (cut * length) ** 2
+        norm = self._usual()
         scale = rate * self.unit / (norm * (1 - MOMENTUM**self.count)) if norm else 0.0
         for layer, gradient in gradients.items():
             running = self.momentum.setdefault(layer, torch.zeros_like(gradient))
-            running.lerp_(gradient, 1 - MOMENTUM)
+            running.lerp_(cut * gradient, 1 - MOMENTUM)
             changes[layer].move(running * scale)
+
+    def _usual(self) -> float:
+        """The root of the running mean of the squared gradient norm; 0 before the first."""
+        return math.sqrt(self.square / (1 - MEMORY**self.count)) if self.count else 0.0
