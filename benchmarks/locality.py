@@ -4,9 +4,10 @@
     python benchmarks/locality.py HOME [HOME …] [--text FILE]
 
 Asks the active build the 128 questions of benchmarks/household/general.jsonl, none of which a compile holds on to
-(somebody wrote them who had not seen those). Prints the KL to the base on the base's own answers (nats a token: over
-all tokens, and the median question), and how many of the base's right answers are still right, of all and of those
-that it gives firmly. With --text also the perplexity of the text's first 20,000 characters against the base.
+(somebody wrote them who had not seen those; some are among verify's too). Prints the KL to the base on the base's own
+answers (nats a token: over all tokens, and the median question), and how many of the base's right answers are still
+right, of all and of those that it gives firmly. With --text also the perplexity of the text's first 20,000 characters
+against the base.
 """
 
 import argparse
@@ -40,6 +41,8 @@ def measure(base: BaseModel, answers: tuple[BaseAnswer, ...], text: str, threads
     sums, means, right, firm = np.zeros(2), [], [0, 0], [0, 0]
     with Runtime(build.gguf, threads=threads) as runtime:
         for question, answer in zip(questions(), answers, strict=True):
+            if not answer.tokens:
+                continue
             found = runtime.answer_logprobs(runtime.chat_tokens(question.ask), answer.tokens)
             divergence = kl_of_likely(answer.likely, answer.logprobs, found)
             sums += divergence.sum(), len(divergence)
@@ -63,7 +66,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     text = options.text.read_text(encoding="utf-8")[:20_000] if options.text else ""
-    bases = {home: next(iter(list_bases(home / "models"))) for home in options.homes}
+    bases = {home: found[0] for home in options.homes if (found := list_bases(home / "models"))}
+    for home in options.homes:
+        if home not in bases:
+            parser.error(f"{home} has no base model")
     answers: dict[str, tuple[BaseAnswer, ...]] = {}
     for home, base in bases.items():
         if base.fingerprint not in answers:

@@ -64,7 +64,7 @@ ANSWER_SCALE = 4.0
 token that is not learned, however many easy ones follow it."""
 
 MOST_KEYS = 4096
-"""Keys of rows that are held per layer, for the metric and the directions used."""
+"""About how many keys of rows of each kind are held per layer, for the metric and the directions used."""
 
 
 MOST_VOCABULARY = 8192
@@ -103,13 +103,15 @@ def prepare(model: EditableModel, rows: Sequence[Row], progress: Progress) -> tu
             last = model.upper(hidden, chosen[0].prefixed)
             said = [last[number, row.start - 1 : len(row.ids) - 1] for number, row in enumerate(chosen)]
             likeliest = best_logprobs(model.head, torch.cat(said)[::3])
+        for layer, (seen,) in recorded.items():
+            here = seen.cpu()
+            for number, (index, row) in enumerate(zip(indexes, chosen, strict=True)):
+                positions, place = places[index]
+                keys[layer].of(row.taught)[place] = here[number, positions]
         prepared: list[tuple[int, Prepared]] = []
         for number, (index, row) in enumerate(zip(indexes, chosen, strict=True)):
             teacher = said[number].clone() if row.taught else None
             prepared.append((index, Prepared(row, hidden[number, : len(row.ids) - 1].clone(), teacher)))
-            positions, held = places[index]
-            for layer, (seen,) in recorded.items():
-                keys[layer].of(row.taught)[held] = seen[number, positions].to(keys[layer].kept.device)
         return prepared, likeliest
 
     with workers_on(model.device) as workers, model.pristine():

@@ -24,10 +24,10 @@ from homeedit.base.load import load_model, load_tokenizer
 from homeedit.base.store import BaseModel
 from homeedit.editing.devices import repeatable, working_dtype
 from homeedit.editing.generation import continue_prompts
-from homeedit.editing.memory import use_threads
+from homeedit.editing.memory import trim, use_threads
 from homeedit.editing.model import Batch, EditableModel
 from homeedit.editing.requests import ChatTokens
-from homeedit.editing.workers import workers_on
+from homeedit.editing.workers import MOST_WORKERS, workers_on
 from homeedit.errors import USAGE, HomeEditError
 from homeedit.progress import Progress
 
@@ -37,8 +37,8 @@ KEPT_ANSWER_LENGTH = 24
 TOGETHER = 1024
 """Tokens of texts whose keys are read in one pass."""
 LARGEST_CACHE, LARGEST_CACHE_SHARE = 2**30, 0.25
-"""Bytes that the attention cache of the texts written at once may take: so many, or this share of the weights if that
-is more."""
+"""Bytes that the attention caches of what is written at once may take: so many, or this share of the weights if that is
+more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def make_statistics(base: BaseModel, *, seed: int, device: str, threads: int, pr
     """Sample the model's own text and write ``base.statistics`` (temporary file, then renamed).
 
     Time: one forward pass per written token (about a minute for 135 million parameters on two cores).
-    Memory: the model, the batch's attention cache, d_model values a token, and one layer's d_ff × d_ff sum.
+    Memory: the model, attention caches (``LARGEST_CACHE``), d_model values a token, and one layer's d_ff × d_ff sum.
     """
     use_threads(threads)
     progress.stage("loading", None)
@@ -306,9 +306,12 @@ def greedy_answers(
 ) -> list[tuple[int, ...]]:
     """The model's own greedy answers to one-turn questions, at most ``length`` tokens each (with their end).
 
-    A core takes ``most`` questions of similar length to itself.
+    A core takes ``most`` questions of similar length to itself, or as many as the attention caches of all may take.
     """
     prompts = [[*chat.prefix, *chat.question(question)] for question in questions]
+    longest = max(map(len, prompts), default=0) + length
+    # Not by the number of cores there are: who is asked together shall not depend on that.
+    most = max(1, min(most, _largest_cache(model) // (MOST_WORKERS * longest * cache_bytes(model))))
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     answers: dict[int, tuple[int, ...]] = {}
 
@@ -320,6 +323,7 @@ def greedy_answers(
         for found in workers.map(answered, [order[at : at + most] for at in range(0, len(order), most)]):
             answers |= found
             progress.advance(len(found))
+    trim()
     return [answers[index] for index in range(len(prompts))]
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +14,19 @@ from safetensors.torch import save_file
 
 from homeedit.base.load import load_model
 from homeedit.base.store import BaseModel
+from homeedit.editing.generation import continue_prompts
 from homeedit.editing.requests import ChatTokens
 from homeedit.editing.statistics import (
     KEPT_ANSWER_LENGTH,
     Statistics,
     _same_length,
+    greedy_answers,
     have_statistics,
     lines_of,
     make_statistics,
     working_dtype,
 )
+from homeedit.editing.workers import Workers
 from homeedit.errors import HomeEditError
 from homeedit.progress import Progress
 
@@ -68,6 +73,25 @@ def test_every_generic_question_has_its_answer(base: BaseModel) -> None:
     kept = Statistics(base.statistics, base.fingerprint).kept
     assert [item.question for item in kept] == lines_of("generic_questions.txt")
     assert all(0 < len(item.answer) <= KEPT_ANSWER_LENGTH for item in kept)
+
+
+def test_every_answer_is_its_own_questions_whoever_asks(
+    base: BaseModel, chat: ChatTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = load_model(base, "cpu", torch.float32)
+    questions = ["Who?", "What is the capital of Portugal?", "Why is it so?", "Where do bears live?", "Is it?"]
+    alone = [
+        tuple(continue_prompts(raw, [[*chat.prefix, *chat.question(question)]], 6, chat.end[0], lambda: None)[0])
+        for question in questions
+    ]
+    assert len(set(alone)) == len(questions), "which answer is whose can be told"
+    assert greedy_answers(raw, chat, questions, 6, Progress(), most=2) == alone
+    with ThreadPoolExecutor(3) as pool:
+        monkeypatch.setattr(
+            "homeedit.editing.statistics.workers_on", lambda _: nullcontext(Workers(256, 512, pool, 3, 3))
+        )
+        assert greedy_answers(raw, chat, questions, 6, Progress(), most=2) == alone
+    assert greedy_answers(raw, chat, [], 6, Progress()) == []
 
 
 def test_no_question_that_locality_is_measured_with_is_held() -> None:
