@@ -21,8 +21,8 @@ MOMENTUM = 0.9
 MEMORY = 0.98
 """Of the running mean of the squared gradient norm, by which steps are scaled."""
 MOST = 2.0
-"""A gradient counts as at most so many times as long as they were: a row that nobody had looked at can send one six
-times as long, which the momentum then follows for ten steps (measurements.md)."""
+"""A gradient counts as at most so many times as long as usual: a single one, six times as long, was followed by the
+momentum for ten steps, and a fact was not learned (measurements.md)."""
 DAMPING = 1e-4
 """Of the Gram matrices, as a share of their mean diagonal."""
 
