@@ -28,16 +28,21 @@ def window_of(config: Any, kind: str) -> int | None:
     return int(config.sliding_window) if kind == SLIDING else None
 
 
-def causal_mask(length: int, past: int, window: int | None, like: Tensor) -> Tensor:
-    """[1, 1, length, past + length], added to the attention of the tokens after ``past`` others: 0 where a token may
-    look, the least number elsewhere; dtype and device of ``like``."""
-    at = torch.arange(past, past + length, device=like.device)[:, None]
-    reach = torch.arange(past + length, device=like.device)[None, :]
+NOWHERE = 2**30
+"""The position of what stands before a row only because others begin later: behind every token, so none sees it."""
+
+
+def causal_mask(at: Tensor, before: Tensor, window: int | None, like: Tensor) -> Tensor:
+    """[rows, 1, length, past + length], added to the attention of tokens at positions ``at`` [rows, length] to others
+    at ``before`` [rows, past] and to themselves: 0 where a token may look, the least number elsewhere; dtype and
+    device of ``like``."""
+    reach = torch.cat([before.expand(len(at), -1), at], dim=1)[:, None, :]
+    at = at[:, :, None]
     unseen = reach > at
     if window is not None:
         unseen |= reach <= at - window
     mask = torch.zeros(unseen.shape, dtype=like.dtype, device=like.device)
-    return mask.masked_fill_(unseen, torch.finfo(like.dtype).min)[None, None]
+    return mask.masked_fill_(unseen, torch.finfo(like.dtype).min)[:, None]
 
 
 def rotary_angles(rotary: Any, hidden: Tensor, position_ids: Tensor, kind: str) -> tuple[Tensor, Tensor]:

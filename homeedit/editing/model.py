@@ -18,7 +18,7 @@ from torch.nn import functional
 from homeedit.base.architecture import Architecture
 from homeedit.editing.delta import Delta
 from homeedit.editing.head import Head, head_of
-from homeedit.editing.layers import causal_mask, layer_kinds, rotary_angles, window_of
+from homeedit.editing.layers import NOWHERE, causal_mask, layer_kinds, rotary_angles, window_of
 from homeedit.editing.operations import ATTENTION, quick_norms
 
 
@@ -98,13 +98,24 @@ class PrefixCache:
             torch.cat([self.values[layer_idx].expand(rows, -1, -1, -1), value], dim=2),
         )
 
-    def of(self, rows: Tensor) -> "PrefixCache":
-        """Of a cache that differs from row to row, these rows' [n]; one that they share is theirs too."""
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What rows begin with, run already: its attention keys and values, the positions [rows or 1, seen] of its tokens
+    (``NOWHERE``: of none of the row's), and the position [rows or 1] at which each row goes on."""
+
+    cache: PrefixCache
+    positions: Tensor
+    ends: Tensor
+
+    def of(self, rows: Tensor) -> "Begun":
+        """What these rows [n] begin with; what all rows share is theirs too."""
+        if len(self.positions) == 1:
+            return self
         keys, values = (
-            {layer: held if len(held) == 1 else held[rows] for layer, held in each.items()}
-            for each in (self.keys, self.values)
+            {layer: held[rows] for layer, held in each.items()} for each in (self.cache.keys, self.cache.values)
         )
-        return PrefixCache(keys, values)
+        return Begun(PrefixCache(keys, values), self.positions[rows], self.ends[rows])
 
 
 class _Recorder:
@@ -158,7 +169,7 @@ class EditableModel:
         self._attention = model.config._attn_implementation
         try:
             self._take_over(architecture)
-            self._cache = self._run_prefix()
+            self._begun = {True: self._run_prefix(), False: self._nothing()}
         except BaseException:
             self.release()
             raise
@@ -184,17 +195,25 @@ class EditableModel:
             self.decoder.set_submodule(name, original)
         self.model.set_attn_implementation(self._attention)
 
-    def _run_prefix(self) -> PrefixCache:
-        recorder = _Recorder()
-        if self.prefix.shape[1] == 0:
+    def _nothing(self) -> Begun:
+        return Begun(PrefixCache({}, {}), self._positions(0, 0), self._positions(0, 1)[0])
+
+    def _positions(self, start: int, length: int) -> Tensor:
+        return torch.arange(start, start + length, device=self.device)[None]
+
+    def _run_prefix(self) -> Begun:
+        length = self.prefix.shape[1]
+        if length == 0:
             width = self.edited[self.first].weight.shape[1]
             self.prefix_keys = {layer: torch.zeros(0, width, device=self.device) for layer in self.edited_layers}
-            return PrefixCache({}, {})
+            return self._nothing()
+        recorder = _Recorder()
         with torch.no_grad(), self.recording() as keys:
             hidden = self.model.get_input_embeddings()(self.prefix)
-            self._run(hidden, range(len(self.layers)), recorder, start=0, past=0)
+            self._run(hidden, range(len(self.layers)), recorder, self._positions(0, 0), self._positions(0, length))
         self.prefix_keys = {layer: torch.cat(found).flatten(0, 1) for layer, found in keys.items()}
-        return PrefixCache(recorder.keys, recorder.values)
+        begun = PrefixCache(recorder.keys, recorder.values)
+        return Begun(begun, self._positions(0, length), self._positions(length, 1)[0])
 
     def lower(self, batch: Batch) -> Tensor:
         """Hidden states [rows, length, d_model] that enter the first edited layer; no gradients."""
@@ -208,22 +227,28 @@ class EditableModel:
         hidden = self.through(hidden, range(self.first, last), prefixed)
         return self.decoder.norm(hidden) if until is None else hidden
 
-    def begin(self, hidden: Tensor, prefixed: bool, after: int) -> PrefixCache:
-        """Attention keys and values of rows' first hidden states [rows, n, d_model] in the layers above ``after``."""
-        before = self._cache if prefixed else PrefixCache({}, {})
-        if not hidden.shape[1]:
+    def begin(self, beginnings: Sequence[Tensor], prefixed: bool, after: int) -> Begun:
+        """What rows begin with in the layers above ``after``, of each one's first hidden states [n, d_model]."""
+        before, rows = self._begun[prefixed], len(beginnings)
+        lengths = torch.tensor([len(states) for states in beginnings], device=self.device)
+        longest = max(len(states) for states in beginnings)
+        if longest == 0:
             return before
-        past = self.prefix.shape[1] if prefixed else 0
-        recorder = _Recorder(before if past else None)
+        hidden = torch.nn.utils.rnn.pad_sequence(list(beginnings), batch_first=True, padding_side="left")
+        places = self._positions(0, longest) - (longest - lengths)[:, None]
+        positions = (places + before.ends).masked_fill(places < 0, NOWHERE)
+        recorder = _Recorder(before.cache if before.cache.keys else None)
         with torch.no_grad():
-            self._run(hidden, range(after + 1, len(self.layers)), recorder, start=past, past=past)
-        return PrefixCache(recorder.keys, recorder.values)
+            self._run(hidden, range(after + 1, len(self.layers)), recorder, before.positions, positions)
+        found = PrefixCache(recorder.keys, recorder.values)
+        return Begun(found, torch.cat([before.positions.expand(rows, -1), positions], dim=1), before.ends + lengths)
 
-    def resume(self, hidden: Tensor, begun: PrefixCache, after: int) -> Tensor:
-        """Run the layers above layer ``after`` and the norm, for what follows what ``begin`` was given."""
-        past = next(iter(begun.keys.values())).shape[2] if begun.keys else 0
-        layers, cache = range(after + 1, len(self.layers)), begun if past else None
-        last: Tensor = self.decoder.norm(self._run(hidden, layers, cache, start=past, past=past))
+    def resume(self, hidden: Tensor, begun: Begun, after: int) -> Tensor:
+        """Run the layers above layer ``after`` and the norm, for what follows what ``begin`` was given: hidden states
+        [rows, length, d_model]."""
+        layers, at = range(after + 1, len(self.layers)), begun.ends[:, None] + self._positions(0, hidden.shape[1])
+        cache = begun.cache if begun.cache.keys else None
+        last: Tensor = self.decoder.norm(self._run(hidden, layers, cache, begun.positions, at))
         return last
 
     @contextmanager
@@ -283,26 +308,27 @@ class EditableModel:
 
     def through(self, hidden: Tensor, layers: range, prefixed: bool) -> Tensor:
         """Run hidden states [rows, length, d_model] through some layers, after the shared prefix or without it."""
-        past = self.prefix.shape[1] if prefixed else 0
-        return self._run(hidden, layers, self._cache if past else None, start=past, past=past)
+        begun = self._begun[prefixed]
+        at = begun.ends[:, None] + self._positions(0, hidden.shape[1])
+        return self._run(hidden, layers, begun.cache if begun.cache.keys else None, begun.positions, at)
 
-    def _run(self, hidden: Tensor, layers: range, cache: Any, *, start: int, past: int) -> Tensor:
-        """Run decoder layers with a causal mask, each as its kind wants it.
+    def _run(self, hidden: Tensor, layers: range, cache: Any, before: Tensor, at: Tensor) -> Tensor:
+        """Run decoder layers on tokens at positions ``at`` [rows or 1, length] after others at ``before`` [rows or 1,
+        past], with a causal mask, each layer as its kind wants it.
 
-        Padding needs no mask of its own: it stands right of every real token, where no real token looks.
+        Padding on the right needs no mask of its own: no real token looks there.
         """
-        length = hidden.shape[1]
-        position_ids = torch.arange(start, start + length, device=self.device)[None]
         config, rotary = self.model.config, self.decoder.rotary_emb
         kinds = {self._kinds[index] for index in layers}
-        masks = {kind: causal_mask(length, past, window_of(config, kind), hidden) for kind in kinds}
-        angles = {kind: rotary_angles(rotary, hidden, position_ids, kind) for kind in kinds}
+        masks = {kind: causal_mask(at, before, window_of(config, kind), hidden) for kind in kinds}
+        turned = at % NOWHERE  # some models scale their angles by the last position
+        angles = {kind: rotary_angles(rotary, hidden, turned, kind) for kind in kinds}
         for index in layers:
             kind = self._kinds[index]
             hidden = self.layers[index](
                 hidden,
                 attention_mask=masks[kind],
-                position_ids=position_ids,
+                position_ids=turned,
                 past_key_values=cache,
                 use_cache=cache is not None,
                 position_embeddings=angles[kind],

@@ -4,12 +4,12 @@ Sources: ROME (arXiv 2202.05262, eq. 4) and MEMIT (arXiv 2210.07229, eq. 16).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from homeedit.editing.batches import (
     ANSWER_SCALE,
@@ -24,7 +24,7 @@ from homeedit.editing.batches import (
 from homeedit.editing.devices import exact
 from homeedit.editing.head import best_logprobs
 from homeedit.editing.job import Job
-from homeedit.editing.model import EditableModel, PrefixCache
+from homeedit.editing.model import Begun, EditableModel
 from homeedit.editing.requests import Row
 from homeedit.editing.workers import GROUP_TOKENS, workers_on
 from homeedit.progress import Progress
@@ -34,8 +34,8 @@ NORM_CAP = 4.0
 DECAY = 1e-3
 MOST_CONTEXTS = 6
 """Contexts of a fact: its first ones and its bare statement, which is the last."""
-FACTS_AT_ONCE = 5
-"""Facts whose targets are searched for together."""
+FACTS_AT_ONCE = 15
+"""Facts whose targets are searched for together: of many, groups of rows are as long as each other."""
 LEARNED = 0.05
 """The search for z stops at this mean loss of an answer token (nats), as the published code of MEMIT and AlphaEdit."""
 
@@ -94,15 +94,20 @@ def find_targets(job: Job, progress: Progress) -> list[Target]:
     A core takes a few facts to itself: their rows are short, and what is done with one fact's alone is too small.
     """
     asked = asked_of(job, progress)
-    progress.stage("targets", len(asked))
     targets: list[Target] = []
+    one_at_a_time = Lock()
+
+    def stepped() -> None:
+        with one_at_a_time:
+            progress.advance()
+
     with workers_on(job.model.device) as workers:
         each = min(FACTS_AT_ONCE, -(-len(asked) // workers.workers))
         parts = [range(at, min(at + each, len(asked))) for at in range(0, len(asked), each)]
+        progress.stage("targets", len(parts) * job.recipe.steps)
         tokens = workers.tokens
-        for found in workers.map(lambda of: search_targets(job, [asked[at] for at in of], progress, tokens), parts):
+        for found in workers.map(lambda of: search_targets(job, [asked[at] for at in of], stepped, tokens), parts):
             targets += found
-            progress.advance(len(found))
     return targets
 
 
@@ -111,25 +116,25 @@ def search_report(targets: Sequence[Target]) -> dict[str, float]:
     return {"facts": float(len(targets)), "search loss": sum(target.loss for target in targets) / len(targets)}
 
 
-def search_targets(job: Job, asked: Sequence[Asked], progress: Progress, tokens: int = GROUP_TOKENS) -> list[Target]:
+def search_targets(
+    job: Job, asked: Sequence[Asked], stepped: Callable[[], None], tokens: int = GROUP_TOKENS
+) -> list[Target]:
     """Search, for each fact, the change of the hidden state at the place read that makes the model say the target.
 
     One vector for all contexts of a fact (MEMIT eq. 16): Adam on the mean loss of the answers' tokens, as they are
     weighed, with weight decay and, weighed by the recipe, the KL of what follows the essence (ROME eq. 4: KL(changed ‖
     unchanged)). The facts have nothing to do with each other but that their rows are run together, at most so many
     padded ``tokens`` at once. The layers up to the last edited one are run once, and so is, above it, what stands
-    before the places read. Raises Cancelled when asked to stop.
+    before the places read. ``stepped`` is called for each of the recipe's steps; what it raises ends the search.
     """
     owners = [(number, item) for number, each in enumerate(asked) for item in each.contexts]
     groups = []
-    for chosen in batches_of([item.row for _, item in owners], tokens):
+    for chosen in batches_of([_from_place(item).row for _, item in owners], tokens):
         numbers, rows = zip(*(owners[index] for index in chosen), strict=True)
         groups.append(_Group.of(job, rows, torch.tensor(numbers, device=job.model.device)))
     searches = [_Search.of(job, each, groups, number) for number, each in enumerate(asked)]
     for _ in range(job.recipe.steps):
-        if all(search.learned for search in searches):
-            break
-        progress.check()
+        stepped()
         for search in searches:
             search.begin_step()
         for group in groups:
@@ -144,25 +149,22 @@ def search_targets(job: Job, asked: Sequence[Asked], progress: Progress, tokens:
 
 @dataclass(slots=True)
 class _Group:
-    """Rows of one or several facts that are run together: their hidden states after the last edited layer from the
-    first place read on, and the attention cache of what stands before it, in the layers above."""
+    """Rows of one or several facts that are run together, each from the place read on (``_from_place``): their hidden
+    states after the last edited layer, and what they begin with in the layers above."""
 
     rows: Sequence[Prepared]
     owner: Tensor
     """[rows]: each row's fact."""
     states: Tensor
-    """[rows, length, d_model]."""
-    begun: PrefixCache
-    first: int
-    """The position that ``states`` begin with."""
+    """[rows, length, d_model]; the first is that at the place read."""
+    begun: Begun
     last_layer: int
 
     @classmethod
     def of(cls, job: Job, rows: Sequence[Prepared], owner: Tensor) -> "_Group":
-        last_layer, first = max(job.recipe.layers), min(item.row.subject_end for item in rows)
-        states = _reached(job.model, rows, last_layer)
-        begun = job.model.begin(states[:, :first], rows[0].row.prefixed, last_layer)
-        return cls(rows, owner, states[:, first:].clone(), begun, first, last_layer)
+        last_layer = max(job.recipe.layers)
+        states, begun = _split(job.model, rows, last_layer)
+        return cls([_from_place(item) for item in rows], owner, states, begun, last_layer)
 
     def add_losses(self, model: EditableModel, searches: Sequence["_Search"]) -> None:
         """Add to the losses, and to the gradients of the changes, what these rows have."""
@@ -170,8 +172,7 @@ class _Group:
             return
         # Not by indexing, whose gradient several cores add up in any order.
         changes = torch.stack([search.change for search in searches]).index_select(0, self.owner)
-        final = model.resume(_moved(self.states, self.rows, changes, self.first), self.begun, self.last_layer)
-        last = functional.pad(final, (0, 0, self.first, 0))
+        last = model.resume(_moved(self.states, changes), self.begun, self.last_layer)
         scales = torch.tensor([search.scale for search in searches], device=last.device)[self.owner]
         losses = row_losses(model, last, self.rows) * scales
         torch.autograd.backward(losses.sum())
@@ -205,9 +206,7 @@ class _Search:
 
     @classmethod
     def of(cls, job: Job, asked: Asked, groups: Sequence[_Group], number: int) -> "_Search":
-        at_place = torch.cat(
-            [_at_place(group.states, group.rows, group.first)[group.owner == number] for group in groups]
-        )
+        at_place = torch.cat([group.states[group.owner == number, 0] for group in groups])
         start = at_place.to(torch.promote_types(at_place.dtype, torch.float32)).mean(0)
         change = torch.zeros_like(start, requires_grad=True)
         weighs = job.recipe.essence_weight if asked.essence else 0.0
@@ -250,15 +249,14 @@ class _Essence:
     """What the model says after a fact's essence row, before and with a change of the hidden state."""
 
     def __init__(self, model: EditableModel, rows: Sequence[Prepared], last_layer: int) -> None:
-        self.model, self.rows, self.last_layer = model, rows, last_layer
-        self.states = _reached(model, rows, last_layer)
-        self.begun = model.begin(self.states[:, :0], rows[0].row.prefixed, last_layer)
+        self.model, self.rows, self.last_layer = model, [_from_place(item) for item in rows], last_layer
+        self.states, self.begun = _split(model, rows, last_layer)
         with torch.no_grad():
             self.before = self._says(self.states)
 
     def divergence(self, change: Tensor) -> Tensor:
         """Mean KL(changed ‖ unchanged) over the rows, in nats."""
-        says = self._says(_moved(self.states, self.rows, change))
+        says = self._says(_moved(self.states, change))
         return (says.exp() * (says - self.before)).sum(-1).mean()
 
     def _says(self, states: Tensor) -> Tensor:
@@ -269,20 +267,51 @@ class _Essence:
         return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
 
 
-def observe(model: EditableModel, contexts: Sequence[Prepared], layer: int, last: int) -> tuple[Tensor, Tensor]:
-    """Mean key [d_ff] at a layer and mean hidden state [d_model] after the last one, where the contexts are read, as
-    float64 where systems are solved."""
-    keys, states = [], []
-    for rows in _grouped(contexts):
+def observe(
+    model: EditableModel, contexts: Sequence[Sequence[Prepared]], layer: int, last: int
+) -> tuple[Tensor, Tensor]:
+    """Mean keys [facts, d_ff] at a layer and mean hidden states [facts, d_model] after the last one, where each fact's
+    contexts are read, as float64 where systems are solved."""
+    items = [item for of in contexts for item in of]
+
+    def reached(group: Sequence[int]) -> tuple[Tensor, Tensor]:
+        rows = [items[index] for index in group]
         with model.recording() as found:
             hidden = _reached(model, rows, last)
-        keys.append(_at_place(found[layer][0], rows))
-        states.append(_at_place(hidden, rows))
-    return exact(torch.cat(keys)).mean(0), exact(torch.cat(states)).mean(0)
+        return exact(_at_place(found[layer][0], rows)), exact(_at_place(hidden, rows))
+
+    with workers_on(model.device) as workers:
+        groups = list(batches_of([item.row for item in items], workers.forward))
+        found = list(workers.map(reached, groups))
+    order = torch.tensor([index for group in groups for index in group]).argsort()
+    keys, states = (torch.cat(each)[order.to(each[0].device)] for each in zip(*found, strict=True))
+    counts = [len(of) for of in contexts]
+    return _means(keys, counts), _means(states, counts)
+
+
+def _means(values: Tensor, counts: Sequence[int]) -> Tensor:
+    return torch.stack([part.mean(0) for part in torch.split(values, list(counts))])
 
 
 def _grouped(rows: Sequence[Prepared]) -> list[list[Prepared]]:
     return [[rows[index] for index in group] for group in batches_of([item.row for item in rows], 4096)]
+
+
+def _from_place(item: Prepared) -> Prepared:
+    """A row from the place read on."""
+    row, place = item.row, item.row.subject_end
+    return replace(item, row=replace(row, ids=row.ids[place:], start=row.start - place, subject_end=0))
+
+
+def _split(model: EditableModel, rows: Sequence[Prepared], last: int) -> tuple[Tensor, Begun]:
+    """Rows' hidden states [rows, length, d_model] after layer ``last`` from the place read on, right-padded, and what
+    stands before it."""
+    reached = _reached(model, rows, last)
+    states = [of[: len(item.row.ids) - 1] for of, item in zip(reached, rows, strict=True)]
+    places = [item.row.subject_end for item in rows]
+    begun = model.begin([of[:place] for of, place in zip(states, places, strict=True)], rows[0].row.prefixed, last)
+    rest = [of[place:] for of, place in zip(states, places, strict=True)]
+    return torch.nn.utils.rnn.pad_sequence(rest, batch_first=True), begun
 
 
 def _reached(model: EditableModel, rows: Sequence[Prepared], last: int) -> Tensor:
@@ -291,16 +320,12 @@ def _reached(model: EditableModel, rows: Sequence[Prepared], last: int) -> Tenso
         return model.upper(stacked(rows), rows[0].row.prefixed, until=last)
 
 
-def _moved(states: Tensor, rows: Sequence[Prepared], change: Tensor, first: int = 0) -> Tensor:
-    """Hidden states, from position ``first`` on, with a change ([d_model], or each row's) added where they are read."""
-    return states.index_put(_places(rows, first, states.device), change.to(states.dtype), accumulate=True)
+def _moved(states: Tensor, change: Tensor) -> Tensor:
+    """Hidden states with a change ([d_model], or each row's) added to the first."""
+    return torch.cat([states[:, :1] + change.to(states.dtype).expand(len(states), -1)[:, None], states[:, 1:]], dim=1)
 
 
-def _at_place(states: Tensor, rows: Sequence[Prepared], first: int = 0) -> Tensor:
+def _at_place(states: Tensor, rows: Sequence[Prepared]) -> Tensor:
     """The hidden states [rows, d_model] where the rows are read."""
-    return states[_places(rows, first, states.device)]
-
-
-def _places(rows: Sequence[Prepared], first: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    ends = torch.tensor([item.row.subject_end - first for item in rows], device=device)
-    return torch.arange(len(rows), device=device), ends
+    places = torch.tensor([item.row.subject_end for item in rows], device=states.device)
+    return states[torch.arange(len(rows), device=states.device), places]

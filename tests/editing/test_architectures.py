@@ -14,7 +14,7 @@ from homeedit.base.store import BaseModel
 from homeedit.editing.compile import Compiled, compile_facts
 from homeedit.editing.generation import continue_prompts
 from homeedit.editing.head import head_of
-from homeedit.editing.layers import causal_mask, layer_kinds
+from homeedit.editing.layers import NOWHERE, causal_mask, layer_kinds
 from homeedit.editing.model import Batch, EditableModel
 from homeedit.editing.operations import ATTENTION
 from homeedit.editing.recipes import recipe_for
@@ -74,10 +74,13 @@ def test_the_layers_piece_by_piece_are_the_whole_model(variant: BaseModel) -> No
             hidden = model.lower(Batch(IDS, prefixed))
             close(model.head.logits(model.upper(hidden, prefixed)), expected)
             middle = model.upper(hidden, prefixed, until=variant.edited_layers[0])
-            for done in (0, 3):
-                begun = model.begin(middle[:, :done], prefixed, after=variant.edited_layers[0])
-                last = model.resume(middle[:, done:], begun, after=variant.edited_layers[0])
-                close(model.head.logits(last), expected[:, done:])
+            for done in ([0] * len(IDS), [3] * len(IDS), [*range(len(IDS))]):
+                rows = [(states[:at], states[at:]) for states, at in zip(middle, done, strict=True)]
+                begun = model.begin([first for first, _ in rows], prefixed, after=variant.edited_layers[0])
+                rest = torch.nn.utils.rnn.pad_sequence([rest for _, rest in rows], batch_first=True)
+                last = model.head.logits(model.resume(rest, begun, after=variant.edited_layers[0]))
+                for found, wanted, at in zip(last, expected, done, strict=True):
+                    close(found[: IDS.shape[1] - at], wanted[at:])
 
 
 def test_released_it_is_the_model_it_was(variant: BaseModel) -> None:
@@ -133,14 +136,25 @@ def test_losses_and_gradients_of_bent_logits(bases: Callable[[str], BaseModel]) 
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def seen(at: list[list[int]], before: list[list[int]], window: int | None) -> Tensor:
+    return causal_mask(torch.tensor(at), torch.tensor(before), window, torch.zeros(1))[:, 0] == 0
+
+
 def test_a_window_is_seen_in_the_mask() -> None:
-    mask = causal_mask(3, 2, 2, torch.zeros(1))[0, 0] == 0
-    assert mask.tolist() == [
+    assert seen([[2, 3, 4]], [[0, 1]], 2)[0].tolist() == [
         [False, True, True, False, False],
         [False, False, True, True, False],
         [False, False, False, True, True],
     ]
-    assert (causal_mask(3, 2, None, torch.zeros(1))[0, 0] == 0).sum(1).tolist() == [3, 4, 5]
+    assert seen([[2, 3, 4]], [[0, 1]], None)[0].sum(1).tolist() == [3, 4, 5]
+
+
+def test_what_a_row_does_not_begin_with_is_not_seen() -> None:
+    mask = seen([[2, 3], [1, 2]], [[0, 1], [NOWHERE, 0]], None)
+    assert mask.tolist() == [
+        [[True, True, True, False], [True, True, True, True]],
+        [[False, True, True, False], [False, True, True, True]],
+    ]
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen2", "gemma3"])

@@ -142,8 +142,8 @@ def test_romes_change_is_the_papers_fact_after_fact(raw: LlamaForCausalLM, monke
     recipe = replace(RECIPE, method="rome", layers=(1,))
     found: list[Target] = []
 
-    def noted(job: Job, asked: Any, progress: Progress) -> list[Target]:
-        found.extend(search_targets(job, asked, progress))
+    def noted(job: Job, asked: Any, stepped: Callable[[], None]) -> list[Target]:
+        found.extend(search_targets(job, asked, stepped))
         return found[-1:]
 
     monkeypatch.setattr("homeedit.editing.methods.rome.search_targets", noted)
@@ -165,7 +165,7 @@ def test_rome_says_v_of_k_exactly(raw: LlamaForCausalLM) -> None:
     recipe = replace(RECIPE, method="rome", layers=(1,))
     job = job_of(raw, recipe, FACTS[:1])
     target = find_targets(job, Progress())[0]
-    key, reached = observe(job.model, target.contexts, 1, 1)
+    (key,), (reached,) = observe(job.model, [target.contexts], 1, 1)
     (A, B) = METHODS["rome"](job_of(raw, recipe, FACTS[:1]), Progress())[0][1]
     torch.testing.assert_close((B @ A).double() @ key, target.z - reached, rtol=1e-5, atol=1e-6)
 
@@ -175,7 +175,7 @@ def test_memit_without_ridge_says_all_values_of_all_keys(raw: LlamaForCausalLM) 
     job = job_of(raw, recipe)
     wanted = []
     for target in find_targets(job, Progress()):
-        key, reached = observe(job.model, target.contexts, 1, 1)
+        (key,), (reached,) = observe(job.model, [target.contexts], 1, 1)
         wanted.append((key, target.z - reached))
     (A, B) = METHODS["memit"](job_of(raw, recipe), Progress())[0][1]
     for key, residual in wanted:
@@ -243,7 +243,7 @@ def test_a_fact_that_is_learned_leaves_the_others_search_as_it_is(
     assert together[easier].loss < sum(losses) / 2
     for number in (easier, harder):
         job = job_of(raw, recipe)
-        (alone,) = search_targets(job, asked_of(job, Progress())[number : number + 1], Progress())
+        (alone,) = search_targets(job, asked_of(job, Progress())[number : number + 1], Progress().check)
         assert difference(together[number].z, alone.z) < 1e-6 and together[number].loss == pytest.approx(alone.loss)
 
 
@@ -252,7 +252,7 @@ def test_a_search_stops_when_it_is_asked_to(raw: LlamaForCausalLM) -> None:
     asked = asked_of(job, progress)
     progress.cancel()
     with pytest.raises(Cancelled):
-        search_targets(job, asked, progress)
+        search_targets(job, asked, progress.check)
 
 
 def test_what_follows_the_essence_is_told_apart(raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:

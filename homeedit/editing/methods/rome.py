@@ -29,11 +29,10 @@ def run(job: Job, progress: Progress) -> tuple[dict[int, tuple[Tensor, Tensor]],
     lefts: list[Tensor] = []
     rights: list[Tensor] = []
     for each in asked:
-        (target,) = search_targets(job, [each], progress)
+        (target,) = search_targets(job, [each], progress.check)
         targets.append(target)
-        key, reached = observe(model, target.contexts, layer, layer)
-        missing = exact(target.z) - reached
-        A, B = closed_form(key[None], missing[None], key.new_zeros(0, len(key)), space, ridge=0.0)
+        keys, reached = observe(model, [target.contexts], layer, layer)
+        A, B = closed_form(keys, exact(target.z) - reached, keys[:0], space, ridge=0.0)
         rights.append(A.float().to(model.device))
         lefts.append(B.float().to(model.device))
         model.change({layer: (torch.cat(lefts, dim=1) @ torch.cat(rights)).to(model.dtype)})

@@ -63,12 +63,9 @@ def _solve_layer(
     job: Job, targets: Sequence[Target], layer: int, space: KeyMap, layers_left: int
 ) -> tuple[Tensor, Tensor]:
     """Measure keys and residuals anew under the change so far, and solve this layer in float64."""
-    keys, residuals = [], []
-    for target in targets:
-        key, reached = observe(job.model, target.contexts, layer, max(job.recipe.layers))
-        keys.append(key)
-        residuals.append((exact(target.z) - reached) / layers_left)
-    K1 = torch.stack(keys)
-    earlier = job.earlier_keys.get(layer, K1.new_zeros(0, K1.shape[1])).to(K1.device, K1.dtype)
-    A, B = closed_form(K1, torch.stack(residuals), earlier, space, job.recipe.ridge)
+    contexts = [target.contexts for target in targets]
+    keys, reached = observe(job.model, contexts, layer, max(job.recipe.layers))
+    residuals = (exact(torch.stack([target.z for target in targets])) - reached) / layers_left
+    earlier = job.earlier_keys.get(layer, keys[:0]).to(keys.device, keys.dtype)
+    A, B = closed_form(keys, residuals, earlier, space, job.recipe.ridge)
     return A.float().to(job.model.device), B.float().to(job.model.device)
