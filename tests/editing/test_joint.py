@@ -163,6 +163,8 @@ def test_the_earlier_facts_asked_most_alike_are_found_and_looked_at(monkeypatch:
     alike = [item for item in earlier if item.watched]
     assert len(alike) == 4 and all(item in earlier[4:] for item in alike)
     joint._look(task, {}, joint.LOOK_FIRST)
+    assert {id(item) for item in measured[-1]} == {id(item) for item in [*own, *earlier]}, "once, and early, all"
+    joint._look(task, {}, 2 * joint.LOOK_FIRST)
     assert {id(item) for item in measured[-1]} == {id(item) for item in [*own, *alike]}
 
 

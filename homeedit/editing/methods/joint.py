@@ -35,9 +35,9 @@ FADING = 5
 """Steps in which the rate still falls to zero then."""
 LOOK_FIRST = 4
 LOOK = 24
-"""Steps between two looks at the first questions (of earlier facts at those most like the new ones'), and at every fact
-row: what other rows' steps did to a row that none of them held is not known else, and the worst rows are not the
-worst."""
+"""Steps between two looks at the first questions (the first time at all of them, as the first steps are the largest;
+then of earlier facts at those most like the new ones'), and at every fact row: what other rows' steps did to a row that
+none of them held is not known else, and the worst rows are not the worst."""
 ALIKE = 3
 """Earlier facts for each new one that are watched, as the first it would overwrite."""
 
@@ -164,8 +164,9 @@ def _look(task: Task, changes: dict[int, Change], step: int) -> None:
     if step % LOOK == 0:
         refresh(task, changes)
     elif step % LOOK_FIRST == 0:
-        watched = [item for item in task.facts if item.row.first and (item.row.kind == "fact" or item.watched)]
-        refresh(task, changes, watched)
+        firsts = [item for item in task.facts if item.row.first]
+        watched = [item for item in firsts if item.row.kind == "fact" or item.watched]
+        refresh(task, changes, firsts if step == LOOK_FIRST else watched)
 
 
 def _look_at_replays(task: Task, changes: dict[int, Change]) -> None:
