@@ -15,11 +15,8 @@ MAPPED = 1 << 20
 """Bytes from which a tensor gets memory of its own, given back when it is freed. glibc raises this to 32 MiB with the
 first large tensor that is freed, and then small lasting ones pin what large passing ones left behind."""
 
-HEAPS = 1
-"""Heaps for the small tensors of all threads together. By default glibc gives each thread one of its own, which keeps what
-that thread held at most: .06 GB of a compile's peak on two cores, and no time."""
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_M_MMAP_THRESHOLD = -3
 
 
 def use_threads(threads: int) -> None:
@@ -31,9 +28,7 @@ def use_threads(threads: int) -> None:
     for name, count in KERNELS.items():
         os.environ.setdefault(name, str(count))
     with _without_glibc():
-        library = ctypes.CDLL(None)
-        library.mallopt(_M_MMAP_THRESHOLD, MAPPED)
-        library.mallopt(_M_ARENA_MAX, HEAPS)
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, MAPPED)
 
 
 def give_back() -> None:

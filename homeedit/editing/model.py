@@ -82,20 +82,22 @@ def _changed(key: Tensor, change: Tensor, slopes: list[Slopes]) -> Tensor:
 
 
 class PrefixCache:
-    """Attention keys and values of the shared prefix, put before those of every row.
+    """Attention keys and values of tokens that stand before those of every row: behind what all rows share
+    (``shared``), if they do, each row's own or those of one for all.
 
     The one method that the decoder layers of transformers call on a cache.
     """
 
-    def __init__(self, keys: dict[int, Tensor], values: dict[int, Tensor]) -> None:
-        self.keys, self.values = keys, values
+    def __init__(self, keys: dict[int, Tensor], values: dict[int, Tensor], shared: "PrefixCache | None" = None) -> None:
+        self.keys, self.values, self.shared = keys, values, shared
 
     def update(self, key: Tensor, value: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        """Return ([batch, heads, prefix + length, d_head]) keys and values; nothing is stored."""
+        """Return ([batch, heads, before + length, d_head]) keys and values; nothing is stored."""
+        held = [cache for cache in (self.shared, self) if cache is not None and cache.keys]
         rows = key.shape[0]
         return (
-            torch.cat([self.keys[layer_idx].expand(rows, -1, -1, -1), key], dim=2),
-            torch.cat([self.values[layer_idx].expand(rows, -1, -1, -1), value], dim=2),
+            torch.cat([*(cache.keys[layer_idx].expand(rows, -1, -1, -1) for cache in held), key], dim=2),
+            torch.cat([*(cache.values[layer_idx].expand(rows, -1, -1, -1) for cache in held), value], dim=2),
         )
 
 
@@ -112,26 +114,22 @@ class Begun:
         """What these rows [n] begin with; what all rows share is theirs too."""
         if len(self.positions) == 1:
             return self
-        keys, values = (
-            {layer: held[rows] for layer, held in each.items()} for each in (self.cache.keys, self.cache.values)
-        )
-        return Begun(PrefixCache(keys, values), self.positions[rows], self.ends[rows])
+        cache = self.cache
+        keys, values = ({layer: held[rows] for layer, held in each.items()} for each in (cache.keys, cache.values))
+        return Begun(PrefixCache(keys, values, cache.shared), self.positions[rows], self.ends[rows])
 
 
-class _Recorder:
-    """A cache that keeps what it is given, behind what ``before`` holds, to make a ``PrefixCache`` of one pass."""
+class _Recorder(PrefixCache):
+    """A cache that keeps what it is given, behind what is shared, to make a ``PrefixCache`` of one pass."""
 
-    def __init__(self, before: PrefixCache | None = None) -> None:
-        self.before = before
-        self.keys: dict[int, Tensor] = {}
-        self.values: dict[int, Tensor] = {}
+    def __init__(self, shared: PrefixCache | None = None) -> None:
+        super().__init__({}, {}, shared)
 
     def update(self, key: Tensor, value: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        """Return and keep ([batch, heads, length so far, d_head]) keys and values."""
-        if self.before is not None:
-            key, value = self.before.update(key, value, layer_idx)
+        """Return as any other, and keep ([batch, heads, length, d_head]), keys and values."""
+        seen = self.shared.update(key, value, layer_idx) if self.shared else (key, value)
         self.keys[layer_idx], self.values[layer_idx] = key, value
-        return key, value
+        return seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +235,10 @@ class EditableModel:
         hidden = torch.nn.utils.rnn.pad_sequence(list(beginnings), batch_first=True, padding_side="left")
         places = self._positions(0, longest) - (longest - lengths)[:, None]
         positions = (places + before.ends).masked_fill(places < 0, NOWHERE)
-        recorder = _Recorder(before.cache if before.cache.keys else None)
+        recorder = _Recorder(before.cache)
         with torch.no_grad():
             self._run(hidden, range(after + 1, len(self.layers)), recorder, before.positions, positions)
-        found = PrefixCache(recorder.keys, recorder.values)
+        found = PrefixCache(recorder.keys, recorder.values, before.cache)
         return Begun(found, torch.cat([before.positions.expand(rows, -1), positions], dim=1), before.ends + lengths)
 
     def resume(self, hidden: Tensor, begun: Begun, after: int) -> Tensor:

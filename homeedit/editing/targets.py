@@ -123,9 +123,10 @@ def search_targets(
 
     One vector for all contexts of a fact (MEMIT eq. 16): Adam on the mean loss of the answers' tokens, as they are
     weighed, with weight decay and, weighed by the recipe, the KL of what follows the essence (ROME eq. 4: KL(changed ‖
-    unchanged)). The facts have nothing to do with each other but that their rows are run together, at most so many
-    padded ``tokens`` at once. The layers up to the last edited one are run once, and so is, above it, what stands
-    before the places read. ``stepped`` is called for each of the recipe's steps; what it raises ends the search.
+    unchanged)). The facts have nothing to do with each other but that their rows are run together, at each step at most
+    so many padded ``tokens`` from the places read on. The layers up to the last edited one are run once, and so is,
+    above it, what stands before the places read. ``stepped`` is called for each of the recipe's steps; what it raises
+    ends the search.
     """
     owners = [(number, item) for number, each in enumerate(asked) for item in each.contexts]
     groups = []
@@ -300,7 +301,8 @@ def _grouped(rows: Sequence[Prepared]) -> list[list[Prepared]]:
 def _from_place(item: Prepared) -> Prepared:
     """A row from the place read on."""
     row, place = item.row, item.row.subject_end
-    return replace(item, row=replace(row, ids=row.ids[place:], start=row.start - place, subject_end=0))
+    rest = replace(row, ids=row.ids[place:], start=row.start - place, subject_end=0)
+    return replace(item, row=rest, hidden=item.hidden[place:])
 
 
 def _split(model: EditableModel, rows: Sequence[Prepared], last: int) -> tuple[Tensor, Begun]:

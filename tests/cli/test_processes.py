@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -210,3 +211,29 @@ def test_a_terminal_shows_a_bar_and_gets_its_cursor_back(home: Home, household: 
     assert process.returncode == 3 and json.loads(out)["build"] == 1
     assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l") >= 0
     assert b"Build 1 is active." in seen
+
+
+HEAPS = """
+import ctypes, sys, threading
+from homeedit.processes import set_up_process
+
+if sys.argv[1] == "set up":
+    set_up_process()
+held = []
+threads = [threading.Thread(target=lambda: held.extend(bytearray(10_000) for _ in range(100))) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps are counted as glibc tells them")
+def test_threads_have_one_heap_together() -> None:
+    def heaps(how: str) -> int:
+        running = [sys.executable, "-c", HEAPS, how]
+        done = subprocess.run(running, cwd=ROOT, check=True, capture_output=True, text=True)
+        return done.stderr.count("Arena ")
+
+    assert heaps("set up") == 1 < heaps("as it is")

@@ -73,14 +73,26 @@ def test_the_layers_piece_by_piece_are_the_whole_model(variant: BaseModel) -> No
         with torch.no_grad():
             hidden = model.lower(Batch(IDS, prefixed))
             close(model.head.logits(model.upper(hidden, prefixed)), expected)
-            middle = model.upper(hidden, prefixed, until=variant.edited_layers[0])
-            for done in ([0] * len(IDS), [3] * len(IDS), [*range(len(IDS))]):
-                rows = [(states[:at], states[at:]) for states, at in zip(middle, done, strict=True)]
-                begun = model.begin([first for first, _ in rows], prefixed, after=variant.edited_layers[0])
-                rest = torch.nn.utils.rnn.pad_sequence([rest for _, rest in rows], batch_first=True)
-                last = model.head.logits(model.resume(rest, begun, after=variant.edited_layers[0]))
-                for found, wanted, at in zip(last, expected, done, strict=True):
-                    close(found[: IDS.shape[1] - at], wanted[at:])
+
+
+@pytest.mark.parametrize("done", [(0, 0, 0), (3, 3, 3), (0, 15, 3)])
+def test_rows_go_on_from_where_each_of_them_began(variant: BaseModel, done: tuple[int, ...]) -> None:
+    raw = load_model(variant, "cpu", torch.float32)
+    model = EditableModel(raw, architecture_named(variant.architecture), (0,), PREFIX)
+    chosen = torch.tensor([2, 0])
+    for prefixed in (True, False):
+        with torch.no_grad():
+            hidden = model.lower(Batch(IDS, prefixed))
+            expected = model.upper(hidden, prefixed)
+            middle = model.upper(hidden, prefixed, until=0)
+            begun = model.begin([states[:at] for states, at in zip(middle, done, strict=True)], prefixed, after=0)
+            rest = [states[at:] for states, at in zip(middle, done, strict=True)]
+            padded = torch.nn.utils.rnn.pad_sequence(rest, batch_first=True, padding_value=7.0)
+            last = model.resume(padded, begun, after=0)
+            few = model.resume(padded[chosen], begun.of(chosen), after=0)
+        for row, at in enumerate(done):
+            close(last[row, : IDS.shape[1] - at], expected[row, at:])
+        torch.testing.assert_close(few, last[chosen])
 
 
 def test_released_it_is_the_model_it_was(variant: BaseModel) -> None:

@@ -247,6 +247,38 @@ def test_a_fact_that_is_learned_leaves_the_others_search_as_it_is(
         assert difference(together[number].z, alone.z) < 1e-6 and together[number].loss == pytest.approx(alone.loss)
 
 
+def test_on_two_cores_every_step_is_told_and_the_targets_are_the_same(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counted(Progress):
+        done, total = 0, 0
+
+        def on_stage(self, name: str, total: int | None) -> None:
+            self.done, self.total = 0, total or 0
+
+        def on_advance(self, count: int, note: str) -> None:
+            self.done += count
+            if self.done == self.total - 1 and self.stop:
+                self.cancel()
+
+        stop = False
+
+    monkeypatch.setattr("homeedit.editing.targets.FACTS_AT_ONCE", 1)
+    alone = find_targets(job_of(raw, RECIPE), Progress())
+    torch.set_num_threads(2)
+    try:
+        progress = Counted()
+        together = find_targets(job_of(raw, RECIPE), progress)
+        assert (progress.done, progress.total) == (2 * RECIPE.steps, 2 * RECIPE.steps)
+        progress.stop = True
+        with pytest.raises(Cancelled):
+            find_targets(job_of(raw, RECIPE), progress)
+    finally:
+        torch.set_num_threads(1)
+    for one, other in zip(alone, together, strict=True):
+        assert difference(one.z, other.z) < 1e-6
+
+
 def test_a_search_stops_when_it_is_asked_to(raw: LlamaForCausalLM) -> None:
     job, progress = job_of(raw, RECIPE), Progress()
     asked = asked_of(job, progress)

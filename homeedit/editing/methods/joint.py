@@ -35,9 +35,9 @@ FADING = 5
 """Steps in which the rate still falls to zero then."""
 LOOK_FIRST = 4
 LOOK = 24
-"""Steps between two looks at the first questions (the first time at all of them, as the first steps are the largest;
-then of earlier facts at those most like the new ones'), and at every fact row: what other rows' steps did to a row that
-none of them held is not known else, and the worst rows are not the worst."""
+"""Steps between two looks at the first questions (the first time, and in every repeat, at all of them; then of earlier
+facts at those most like the new ones'), and at every fact row: what other rows' steps did to a row that none of them
+held is not known else, and the worst rows are not the worst."""
 ALIKE = 3
 """Earlier facts for each new one that are watched, as the first it would overwrite."""
 
