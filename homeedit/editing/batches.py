@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from homeedit.editing.head import best_logprobs, shortlist
+from homeedit.editing.memory import trim
 from homeedit.editing.model import Batch, EditableModel
 from homeedit.editing.requests import Row
 from homeedit.editing.workers import workers_on
@@ -63,6 +64,9 @@ ANSWER_SCALE = 4.0
 """What a fact row's summed loss is divided by. A sum, not a mean over tokens: greedy decoding fails at the one
 token that is not learned, however many easy ones follow it."""
 
+TRIM = 8
+"""Groups after which what preparing them left in the heap is given back: here most is held at once."""
+
 MOST_KEYS = 4096
 """About how many keys of rows of each kind are held per layer, for the metric and the directions used."""
 
@@ -115,9 +119,12 @@ def prepare(model: EditableModel, rows: Sequence[Row], progress: Progress) -> tu
         return prepared, likeliest
 
     with workers_on(model.device) as workers, model.pristine():
-        for prepared, likeliest in workers.map(passed, batches_of([rows[n] for n in fresh], workers.forward)):
+        groups = workers.map(passed, batches_of([rows[n] for n in fresh], workers.forward))
+        for number, (prepared, likeliest) in enumerate(groups, 1):
             found |= prepared
             best = torch.maximum(best, likeliest)
+            if number % TRIM == 0:
+                trim()
     # Keys of earlier patches' facts are preserved already, so only the states to start from are needed.
     replayed = [index for index, row in enumerate(rows) if row.kind == "replay"]
     found |= zip(replayed, begin_rows(model, [rows[index] for index in replayed], progress), strict=True)
