@@ -15,7 +15,6 @@ MAPPED = 1 << 20
 """Bytes from which a tensor gets memory of its own, given back when it is freed. glibc raises this to 32 MiB with the
 first large tensor that is freed, and then small lasting ones pin what large passing ones left behind."""
 
-
 _M_MMAP_THRESHOLD = -3
 
 
