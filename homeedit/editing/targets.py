@@ -282,7 +282,7 @@ def observe(
         return exact(_at_place(found[layer][0], rows)), exact(_at_place(hidden, rows))
 
     with workers_on(model.device) as workers:
-        groups = list(batches_of([item.row for item in items], workers.forward))
+        groups = batches_of([item.row for item in items], workers.forward)
         found = list(workers.map(reached, groups))
     order = torch.tensor([index for group in groups for index in group]).argsort()
     keys, states = (torch.cat(each)[order.to(each[0].device)] for each in zip(*found, strict=True))

@@ -41,8 +41,9 @@ class Workers:
     def map(self, function: Callable[[Sequence[int]], _Result], groups: Iterable[Sequence[int]]) -> Iterator[_Result]:
         """The function's results for the groups, in their order; raises what it raises.
 
-        At most ``workers`` results are there or under way at once. What the function computes must not depend on the
-        thread it runs in; the results do not depend on how many workers there are, as long as each has one core.
+        At most ``workers`` are under way at once, and as many more are there or wait, so that nobody waits for a result
+        that is due earlier. What the function computes must not depend on the thread it runs in; the results do not
+        depend on how many workers there are, as long as each has one core.
         """
         waiting = list(groups)
         if self.pool is None or len(waiting) < 2:
@@ -62,7 +63,7 @@ class Workers:
         under_way: deque[Future[_Result]] = deque()
         try:
             for group in groups:
-                if len(under_way) == self.workers:
+                if len(under_way) == 2 * self.workers:
                     yield under_way.popleft().result()
                 under_way.append(pool.submit(run, group))
             while under_way:

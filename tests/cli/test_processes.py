@@ -244,3 +244,16 @@ def test_threads_have_one_heap_together() -> None:
         return done.stderr.count("Arena ")
 
     assert heaps("set up") == 1 < heaps("as it is")
+
+
+ENDING = """
+import atexit, gc
+atexit.register(lambda: print(gc.get_freeze_count() > 0))
+from homeedit.processes import set_up_process
+set_up_process()
+"""
+
+
+def test_nothing_is_looked_through_when_a_process_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout == "True\n"

@@ -309,10 +309,12 @@ def gradients(task: Task, changes: dict[int, Change], chosen: Sequence[tuple[Pre
     found = list(task.workers.map(backward, groups))
     task.model.change(None)
     scale = 2 * task.recipe.change_penalty / task.energy
-    return {
-        layer: _gradient([slopes[layer] for slopes in found], task.whitenings[layer]) + scale * whitened[layer]
-        for layer in changes
-    }
+
+    def gradient(of: Sequence[int]) -> Tensor:
+        (layer,) = of
+        return _gradient([slopes[layer] for slopes in found], task.whitenings[layer]) + scale * whitened[layer]
+
+    return dict(zip(changes, task.workers.map(gradient, [[layer] for layer in changes]), strict=True))
 
 
 def _gradient(slopes: Sequence[Sequence[Slopes]], whitening: Whitening) -> Tensor:
