@@ -38,6 +38,8 @@ LOOK = 24
 """Steps between two looks at the first questions (the first time, and in every repeat, at all of them; then of earlier
 facts at those most like the new ones'), and at every fact row: what other rows' steps did to a row that none of them
 held is not known else, and the worst rows are not the worst."""
+LOOKED_AT_ONCE = 48
+"""Rows measured before it is asked whether the rest need be."""
 ALIKE = 3
 """Earlier facts for each new one that are watched, as the first it would overwrite."""
 
@@ -124,13 +126,10 @@ def train(task: Task, progress: Progress, facts: int) -> tuple[dict[int, Change]
             changes = {layer: cut_to_rank(change, rank) for layer, change in changes.items()}
         _step(task, changes, descent, rate * recipe.schedule(step, steps, hold), progress)
         step += 1
-        _look(task, changes, step)
-        if free < step < steps - FADING and _is_learned(task.facts):
-            # Rows that no step looked at may have moved.
-            refresh(task, changes)
-            if _is_learned(task.facts):
-                progress.advance(steps - FADING - step)
-                step = steps - FADING
+        looked = _look(task, changes, step)
+        if free < step < steps - FADING and (_is_learned(task.facts) if looked else _proves_learned(task, changes)):
+            progress.advance(steps - FADING - step)
+            step = steps - FADING
     refresh(task, changes)
     changes = _repeated(task, changes, descent, progress)
     losses = [item.loss for item in task.facts]
@@ -159,14 +158,28 @@ def _repeated(task: Task, changes: dict[int, Change], descent: Descent, progress
     return best
 
 
-def _look(task: Task, changes: dict[int, Change], step: int) -> None:
-    """Measure fact rows' losses again, if it is time to."""
+def _look(task: Task, changes: dict[int, Change], step: int) -> bool:
+    """Measure fact rows' losses again, if it is time to; whether all were."""
     if step % LOOK == 0:
         refresh(task, changes)
     elif step % LOOK_FIRST == 0:
         firsts = [item for item in task.facts if item.row.first]
         watched = [item for item in firsts if item.row.kind == "fact" or item.watched]
         refresh(task, changes, firsts if step == LOOK_FIRST else watched)
+    return step % LOOK == 0
+
+
+def _proves_learned(task: Task, changes: dict[int, Change]) -> bool:
+    """Whether all is learned, by the losses known and then, as rows that no step held may have moved, by measuring them
+    again: those first that were worst, until some show that it is not."""
+    if not _is_learned(task.facts):
+        return False
+    rows = sorted(task.facts, key=lambda item: -item.excess)
+    for begin in range(0, len(rows), LOOKED_AT_ONCE):
+        refresh(task, changes, rows[begin : begin + LOOKED_AT_ONCE])
+        if not _is_learned(task.facts):
+            return False
+    return True
 
 
 def _look_at_replays(task: Task, changes: dict[int, Change]) -> None:
