@@ -14,6 +14,7 @@ from pathlib import Path  # noqa: E402
 import pytest  # noqa: E402
 
 from homeedit.base.add import add_base  # noqa: E402
+from homeedit.base.quantizing import default_quantization  # noqa: E402
 from homeedit.base.sources import EMBEDDED  # noqa: E402
 from homeedit.base.store import BaseModel, open_base, remove_base  # noqa: E402
 from homeedit.errors import HomeEditError  # noqa: E402
@@ -61,7 +62,8 @@ def real_base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
     models = Path(cache) / "models" if cache else tmp_path_factory.mktemp("real-models")
     try:
         base = open_base(models, EMBEDDED)
-        if base.edited_layers == default_layers(base.layers):
+        as_now = default_layers(base.layers), default_quantization(base.parameters)
+        if (base.edited_layers, base.quantization) == as_now:
             return base
     except HomeEditError:
         pass

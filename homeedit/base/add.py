@@ -20,7 +20,13 @@ import numpy as np
 from homeedit.base.fingerprint import fingerprint_of, tokenizer_metadata
 from homeedit.base.gguf_file import GgufFile, Replacement, read_gguf, tensor_size, write_copy
 from homeedit.base.quantize import quantize_rows
-from homeedit.base.quantizing import checked_edited_type, checked_quantization, default_quantization, quantize_model
+from homeedit.base.quantizing import (
+    QUANTIZATIONS,
+    checked_edited_type,
+    checked_quantization,
+    default_quantization,
+    quantize_model,
+)
 from homeedit.base.shape import Shape
 from homeedit.base.sources import Source, loss_of, open_source, with_gguf
 from homeedit.base.store import (
@@ -95,7 +101,7 @@ def add_base(
             f"Give another name, or remove that one first: homeedit model remove {opened.name}",
         )
     with _writing(models, partial):
-        _check_space(opened, models)
+        _check_space(opened, models, _quantization(opened, choices))
         (partial / "fp16").mkdir(parents=True)
         base = _make(opened, partial, choose_layers, threads, progress, choices)
         progress.check()
@@ -136,8 +142,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _check_space(opened: Source, models: Path) -> None:
+def _check_space(opened: Source, models: Path, quantization: str | None) -> None:
+    """Room for the fp16 copy and, while it is quantized twice, two GGUF files."""
     gguf = 2 * _parameters(opened) if opened.header is None else opened.gguf.path.stat().st_size
+    if quantization is not None:
+        gguf = max(gguf, round(_parameters(opened) * QUANTIZATIONS[quantization].bits / 8))
     needed = 2 * _parameters(opened) + 2 * gguf
     free = shutil.disk_usage(models).free
     if free < needed:
@@ -271,7 +280,7 @@ def _write_gguf(
     threads: int,
     progress: Progress,
 ) -> None:
-    """Write the base GGUF: all of it in the quantization asked for, if any; then the edited layers' ``ffn_down`` in
+    """Write the base GGUF: all of it in the quantization given, if any; then the edited layers' ``ffn_down`` in
     their own type, from the fp16 copy's values, so that a build of no patch has the same bytes."""
     import gguf
 
@@ -296,7 +305,8 @@ def _write_gguf(
         started = time.perf_counter()
         quantize_model(opened.gguf.path, quantized, quantization, threads=threads, progress=progress)
         seconds = time.perf_counter() - started
-        progress.say(f"Quantized to {quantization} in {seconds:.0f} s; edited layers are kept at {edited_type}.")
+        others = "" if quantization == edited_type else f"; edited layers are kept at {edited_type}"
+        progress.say(f"Quantized to {quantization} in {seconds:.0f} s{others}.")
         source = read_gguf(quantized)
     progress.stage("writing the base GGUF", len(source.tensors))
     write_copy(source, path, {name: replacement(name, layer) for name, layer in names.items()}, progress.advance)

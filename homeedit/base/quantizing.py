@@ -98,7 +98,8 @@ def quantize_model(source: Path, out: Path, quantization: str, *, threads: int, 
         out.unlink(missing_ok=True)
         raise HomeEditError(
             f"llama.cpp could not quantize {source.name} to {quantization}: {said or 'it ended without a word'}.",
-            "Nothing was left behind. Try another --quant, or look at the free space and memory (homeedit doctor).",
+            "Nothing was left behind. Look at the free space and memory (homeedit doctor), or try another type: "
+            "homeedit model add SOURCE --quant TYPE.",
         )
 
 

@@ -89,7 +89,7 @@ def add(
         str | None,
         typer.Option(
             help="Quantize the served file: Q4_K_M, Q5_K_M, Q6_K, Q8_0 or F16. Else a GGUF stays as it came; "
-            "safetensors and the embedded model become Q8_0 up to a billion parameters, Q4_K_M above.",
+            "safetensors become Q8_0 up to a billion parameters, Q4_K_M above; the embedded model Q8_0.",
             metavar="TYPE",
         ),
     ] = None,

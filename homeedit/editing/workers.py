@@ -41,9 +41,9 @@ class Workers:
     def map(self, function: Callable[[Sequence[int]], _Result], groups: Iterable[Sequence[int]]) -> Iterator[_Result]:
         """The function's results for the groups, in their order; raises what it raises.
 
-        At most ``workers`` are under way at once, and as many more are there or wait, so that nobody waits for a result
-        that is due earlier. What the function computes must not depend on the thread it runs in; the results do not
-        depend on how many workers there are, as long as each has one core.
+        At most ``workers`` are under way at once, and at most twice as many with those that are there or wait, so that
+        nobody waits for a result that is due earlier. What the function computes must not depend on the thread it runs
+        in; the results do not depend on how many workers there are, as long as each has one core.
         """
         waiting = list(groups)
         if self.pool is None or len(waiting) < 2:

@@ -16,7 +16,7 @@ import pytest
 
 from homeedit.base import add as add_module
 from homeedit.base import sources
-from homeedit.base.add import add_base
+from homeedit.base.add import Choices, add_base
 from homeedit.base.architecture import ARCHITECTURES
 from homeedit.base.gguf_file import read_gguf
 from homeedit.base.load import load_model, load_tokenizer, read_down_proj
@@ -241,6 +241,16 @@ def test_too_little_space_is_seen_beforehand(tiny_gguf: Path, tmp_path: Path, mo
     refused(tmp_path, tiny_gguf, "GB free")
 
 
+def test_space_is_counted_for_what_is_made(tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size, parameters = tiny_gguf.stat().st_size, bring(tmp_path / "before", tiny_gguf).parameters
+    enough_as_it_comes = 2 * parameters + 2 * size
+    usage = shutil._ntuple_diskusage(10**9, 10**9, enough_as_it_comes)  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert bring(tmp_path / "fits", tiny_gguf)
+    with pytest.raises(HomeEditError, match="GB free"):
+        bring(tmp_path / "larger", tiny_gguf, choices=Choices(quantization="F16"))
+
+
 def test_cancel_leaves_nothing(tiny_gguf: Path, tmp_path: Path) -> None:
     class Impatient(Progress):
         def on_stage(self, name: str, total: int | None) -> None:
@@ -255,7 +265,7 @@ def test_cancel_leaves_nothing(tiny_gguf: Path, tmp_path: Path) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from homeedit.base.add import add_base
+from homeedit.base.add import Choices, add_base
 from homeedit.progress import Progress
 
 class Deadly(Progress):

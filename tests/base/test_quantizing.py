@@ -16,6 +16,7 @@ from homeedit.base.llama_log import llama_library
 from homeedit.base.load import read_down_proj
 from homeedit.base.quantize import quantize_rows
 from homeedit.base.quantizing import QUANTIZATIONS, default_quantization, quantize_model
+from homeedit.base.sources import EMBEDDED
 from homeedit.base.store import BaseModel, check_base, open_base
 from homeedit.builds.build import make_build
 from homeedit.builds.link import link
@@ -94,6 +95,15 @@ def test_the_fingerprint_does_not_depend_on_it(source: Path, tmp_path: Path) -> 
     plain = bring(tmp_path / "a", source)
     assert plain.quantization == "as it came"
     assert bring(tmp_path / "b", source, quantization="Q4_K_M").fingerprint == plain.fingerprint
+
+
+def test_nobody_chose_the_types_of_the_embedded_model(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("homeedit.base.sources.embedded_file", lambda: source)
+    assert bring(tmp_path / "a", Path(EMBEDDED)).quantization == "Q8_0"
+    assert bring(tmp_path / "b", Path(EMBEDDED), quantization="Q4_K_M").quantization == "Q4_K_M"
+    assert source.is_file()
 
 
 def test_tensors_are_counted_and_the_time_is_told(source: Path, tmp_path: Path) -> None:

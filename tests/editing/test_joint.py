@@ -535,6 +535,39 @@ def test_training_ends_early_only_if_a_look_at_every_row_agrees(
     assert len(taken) == steps
 
 
+def test_a_look_at_every_row_is_not_followed_by_another(raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(joint, "LOOK", 5)
+    monkeypatch.setattr(joint, "_is_learned", lambda facts: True)
+    monkeypatch.setattr(joint, "_proves_learned", lambda task, changes: pytest.fail("all rows were just looked at"))
+    monkeypatch.setattr(joint, "_step", lambda *arguments: taken.append(1))
+    train(real_task(raw, replace(RECIPE, steps=20, free_share=0.2)), Progress(), facts=1)
+    assert len(taken) == 5 + joint.FADING
+
+
+def test_rows_are_measured_from_the_worst_on_until_one_is_not_learned(
+    raw: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = real_task(raw)
+    for number, item in enumerate(task.facts):
+        item.loss = item.before + 0.001 * number
+    worst_first = task.facts[::-1]
+    measured: list[Prepared] = []
+    monkeypatch.setattr(joint, "LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(joint, "refresh", lambda task, changes, rows: measured.extend(rows))
+    assert joint._proves_learned(task, {}) and measured == worst_first
+    measured.clear()
+
+    def moved(task: Task, changes: dict[int, Change], rows: Sequence[Prepared]) -> None:
+        measured.extend(rows)
+        rows[0].loss = 100.0
+
+    monkeypatch.setattr(joint, "refresh", moved)
+    assert not joint._proves_learned(task, {}) and measured == worst_first[:2]
+    measured.clear()
+    assert not joint._proves_learned(task, {}) and not measured, "what is known not to be learned needs no look"
+
+
 def test_all_learned_means_first_questions_well_and_the_mean_of_all() -> None:
     def facts(first: float, others: float) -> list[Prepared]:
         own = Prepared(row([1, 2, 3], 1, first=True), torch.zeros(3, 2), loss=first)

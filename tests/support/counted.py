@@ -6,7 +6,7 @@ from typing import Any, Self
 
 
 class Calls:
-    """Counts the Python functions that this thread calls in its ``with`` block; the same every time."""
+    """Counts the Python functions that this thread calls in its ``with`` block; nearly the same every time."""
 
     def __init__(self) -> None:
         self.number = 0

@@ -323,11 +323,12 @@ def gradients(task: Task, changes: dict[int, Change], chosen: Sequence[tuple[Pre
     task.model.change(None)
     scale = 2 * task.recipe.change_penalty / task.energy
 
-    def gradient(of: Sequence[int]) -> Tensor:
-        (layer,) = of
+    def of_layer(group: Sequence[int]) -> Tensor:
+        (layer,) = group
         return _gradient([slopes[layer] for slopes in found], task.whitenings[layer]) + scale * whitened[layer]
 
-    return dict(zip(changes, task.workers.map(gradient, [[layer] for layer in changes]), strict=True))
+    # Not rows, but layers beside each other: every core has products of its own to form.
+    return dict(zip(changes, task.workers.map(of_layer, [[layer] for layer in changes]), strict=True))
 
 
 def _gradient(slopes: Sequence[Sequence[Slopes]], whitening: Whitening) -> Tensor:

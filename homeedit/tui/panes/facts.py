@@ -113,7 +113,7 @@ class FactsPane(Adding, Changing, Importing):
             line, hint = error.message, f"{error.hint} What you typed is kept in its files.".strip()
         else:
             line = f"{self.face.household.home.root} is not set up yet."
-            hint = "Setting it up brings the base model (about 400 MB on disk) and takes a few minutes."
+            hint = "Setting it up brings the base model (about 450 MB on disk) and takes a few minutes."
         self.query_one(NoHome).say(line, hint, can_set_up=not exists)
         self._keep_focus()
         self._end_load()
