@@ -29,7 +29,7 @@ from homeedit.editing.memory import give_back, trim, use_threads
 from homeedit.editing.methods import METHODS
 from homeedit.editing.model import EditableModel
 from homeedit.editing.recipes import Recipe
-from homeedit.editing.requests import ChatTokens, Row, Turn, exchange, fact_rows, kept_row, text_row
+from homeedit.editing.requests import ChatTokens, Row, Turn, exchange, fact_rows, kept_row, rows_of, text_row
 from homeedit.editing.statistics import Statistics
 from homeedit.editing.targets import contexts_of
 from homeedit.editing.workers import workers_on
@@ -199,9 +199,12 @@ def _replay_rows(
     chosen: list[Row] = []
     for parent in kept:
         for fact in parent.facts:
-            first, *others = fact_rows(chat, [fact], "replay", said)
-            drawn = torch.randperm(len(others), generator=generator)[: each - 1].tolist()
-            chosen += [first, *(others[number] for number in drawn)]
+            rows = rows_of(chat, fact, 0, "replay", said)
+            chosen.append(next(rows))
+            if each > 1:
+                others = list(rows)
+                drawn = torch.randperm(len(others), generator=generator)[: each - 1].tolist()
+                chosen += [others[number] for number in drawn]
     return chosen
 
 

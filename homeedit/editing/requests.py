@@ -5,7 +5,7 @@ Paraphrase robustness comes from diverse rows, not from more steps, so each fact
 questions, inside longer messages, and as a statement to complete.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -136,10 +136,11 @@ def fact_rows(
     chat: ChatTokens, facts: Sequence[Fact], kind: Kind = "fact", said: Sequence[tuple[Turn, Turn]] = ()
 ) -> list[Row]:
     """All rows of the facts, in the order of the facts. ``said`` are exchanges that may come before a question."""
-    return [row for index, fact in enumerate(facts) for row in _rows_of(chat, fact, index, kind, said)]
+    return [row for index, fact in enumerate(facts) for row in rows_of(chat, fact, index, kind, said)]
 
 
-def _rows_of(chat: ChatTokens, fact: Fact, index: int, kind: Kind, said: Sequence[tuple[Turn, Turn]]) -> Iterable[Row]:
+def rows_of(chat: ChatTokens, fact: Fact, index: int, kind: Kind, said: Sequence[tuple[Turn, Turn]]) -> Iterator[Row]:
+    """The rows of one fact, its first question first; made as they are asked for."""
     for number, (question, frame) in enumerate(phrasings(fact, index)):
         ids = chat.question(question)
         answer = answer_tokens(chat, fact, frame)

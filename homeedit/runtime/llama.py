@@ -81,7 +81,7 @@ class Runtime(LoadedModel):
         if not 0 < len(answer) <= max_tokens or len(prompt) + len(answer) >= self.context:
             return False
         # What follows the last token is expected at its own position, so one more is read; which one is no matter.
-        expected = self.answer_logprobs(prompt, [*answer, answer[-1]]).argmax(axis=1)
+        expected = self._answer_logits(prompt, [*answer, answer[-1]]).argmax(axis=1)
         ends = len(answer) == max_tokens or self.is_end(int(expected[-1]))
         return ends and [int(token) for token in expected[:-1]] == list(answer)
 
@@ -194,13 +194,19 @@ class Runtime(LoadedModel):
         Raises:
             HomeEditError: the prompt or answer is empty, or together they do not fit into the context.
         """
+        return log_softmax(self._answer_logits(prompt_tokens, answer_tokens, again))
+
+    def _answer_logits(
+        self, prompt_tokens: Sequence[int], answer_tokens: Sequence[int], again: bool = False
+    ) -> FloatArray:
+        """What ``answer_logprobs`` makes log-probabilities of."""
         if not answer_tokens:
             raise HomeEditError("There is no answer to score.")
         tokens = [*prompt_tokens, *answer_tokens[:-1]]
         self._check_length(len(tokens))
         before = len(prompt_tokens) - 1
         pieces = [tokens[:before], tokens[before:]] if again else self._pieces(tokens, len(answer_tokens))
-        return log_softmax(self._evaluate(pieces, wanted=len(answer_tokens)))
+        return self._evaluate(pieces, wanted=len(answer_tokens))
 
     def perplexity(self, text: str, window: int = 512) -> float:
         """exp of the mean negative log-likelihood per token, over windows of ``window`` tokens.
