@@ -248,7 +248,7 @@ def _quantization(opened: Source, choices: Choices) -> str | None:
 
     The embedded one comes as Q4_1, which llama.cpp multiplies one token at a time. At Q8_0 it reads twice as quickly,
     speaks as quickly, and is 43 MB larger (231 and 470 tokens a second of a prompt, 144 and 147 of an answer, one core
-    of an EPYC 9005).
+    of an EPYC with AVX-512).
     """
     if choices.quantization is None and (opened.converted or opened.embedded):
         return default_quantization(_parameters(opened))
