@@ -34,6 +34,7 @@ from homeedit.patches.store import (
     patch_id_of,
     write_patch,
 )
+from homeedit.processes import importing_libraries
 from homeedit.progress import Progress
 
 STAGES = ("targets", "link", "merge", "quantize", "verify")
@@ -234,7 +235,8 @@ class Compiler:
         return fresh
 
     def _compile_group(self, group: Group, below: Sequence[Patch], firmer: bool) -> Patch:
-        from homeedit.editing.compile import Parent, compile_facts
+        with importing_libraries():
+            from homeedit.editing.compile import Parent, compile_facts
         from homeedit.editing.recipes import recipe_for
 
         settings = self.workspace.settings

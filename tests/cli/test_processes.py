@@ -1,5 +1,7 @@
 """The command line as processes: what it loads, two at once, stopped by signals, a reader that goes away."""
 
+import gc
+import importlib
 import json
 import os
 import platform
@@ -15,6 +17,7 @@ import pytest
 from homeedit.facts.ledger import Ledger
 from homeedit.facts.parse import parse_sentence
 from homeedit.household import Household
+from homeedit.processes import importing_libraries
 from homeedit.settings import Home
 from tests.household.conftest import World
 
@@ -257,3 +260,34 @@ set_up_process()
 def test_nothing_is_looked_through_when_a_process_ends() -> None:
     done = subprocess.run([sys.executable, "-c", ENDING], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout == "True\n"
+
+
+def test_nothing_is_looked_through_while_libraries_are_imported_and_they_never_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_library.py").write_text("made = [[number] for number in range(1000)]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    looked: list[str] = []
+
+    def look(phase: str, _: dict[str, int]) -> None:
+        looked.append(phase)
+
+    frozen, threshold = gc.get_freeze_count(), gc.get_threshold()
+    gc.set_threshold(1)
+    gc.callbacks.append(look)
+    try:
+        with importing_libraries():
+            looked.clear()
+            library = importlib.import_module("a_library")
+            assert not looked
+        assert gc.isenabled()
+        after = gc.get_freeze_count()
+        assert after - frozen >= len(library.made)
+        with importing_libraries():
+            again = [importlib.import_module("a_library"), *([number] for number in range(1000))]
+        assert gc.get_freeze_count() < after + len(again)
+    finally:
+        gc.callbacks.remove(look)
+        gc.set_threshold(*threshold)
+        gc.unfreeze()
+        sys.modules.pop("a_library", None)
