@@ -22,8 +22,8 @@ def set_up_process() -> None:
     the same cores, that makes work take ten times as long. A short spin costs nothing then, and nothing measurable on
     an idle machine. It is read when those libraries are loaded.
 
-    What torch and transformers make when they are imported stays. To look through it for garbage at every 700 new
-    objects, as is Python's habit, takes .5 of the 3 seconds of importing them.
+    What libraries make when they are imported stays. To look through it for garbage at every 700 new objects, as is
+    Python's habit, takes .5 of the 3 seconds of importing torch and transformers, and more while they work.
 
     For the same reason nothing is looked through when the process ends: with torch loaded, that takes a second.
 
@@ -40,11 +40,12 @@ def set_up_process() -> None:
 
 @contextmanager
 def importing_libraries() -> Iterator[None]:
-    """Import what computes in here, where a person waits: nothing is looked through for garbage meanwhile, and what is
-    there then never again.
+    """Import what computes in here, where a person waits for it: nothing is looked through for garbage meanwhile, and
+    what there is then never again.
 
-    Importing torch and transformers takes 2.35 s for 2.6 to 3.2 so, and to give memory back after a compile .2 s less.
-    Where nothing new is imported, nothing is set aside: what is garbage by then would never be found.
+    So importing torch and transformers takes 2.35 s instead of 2.6 to 3.2, and giving memory back after a compile .2 s
+    less. That holds for all that the process has made so far, so it is for one that ends after its work. Where nothing
+    new is imported, nothing is set aside: what is garbage by then would never be found.
     """
     was_enabled, before = gc.isenabled(), len(sys.modules)
     gc.disable()

@@ -258,8 +258,8 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
     """The rows of one step with their weights: the worst rows of each kind and some drawn at random.
 
     New facts' rows that are learned take no place among the worst, so steps get shorter as facts are learned.
-    Earlier facts' rows never wait for a place behind new ones, and in a smaller step each weighs more: what is left at
-    the end of a few facts' compile is often a single row of an earlier one (measurements.md).
+    Earlier facts' rows never wait for a place behind new ones. In a smaller step, of fewer of them, each weighs more:
+    what is left at the end of a few facts' compile is often a single one (measurements.md).
     """
     recipe, share = task.recipe, task.share
     chosen: list[tuple[Prepared, float]] = []
