@@ -122,18 +122,6 @@ def test_what_an_older_patch_did_not_learn_is_not_learned_now() -> None:
     assert not joint._is_learned([*hard, *learned_first()]) and joint._is_learned([*hard[1:], *learned_first()])
 
 
-def test_in_a_smaller_step_each_row_of_an_earlier_fact_weighs_more_and_a_new_ones_the_same() -> None:
-    def each(share: float, kind: str) -> float:
-        task = task_of(fact=spread(20))
-        task.share = share
-        task.facts += items("replay", [1.0] * 20)
-        (weight,) = {weight for item, weight in choose(task) if item.row.kind == kind}
-        return weight
-
-    assert each(1.0, "replay") == each(1.0, "fact") == each(0.4, "fact") == pytest.approx(1 / 12)
-    assert each(0.4, "replay") == pytest.approx(2.5 / 12)
-
-
 def test_earlier_facts_that_are_like_the_new_ones_are_watched_before_they_are_disturbed() -> None:
     task = task_of(fact=spread(20))
     replays = items("replay", [0.0] * 30)

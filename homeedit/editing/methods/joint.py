@@ -258,21 +258,17 @@ def choose(task: Task) -> list[tuple[Prepared, float]]:
     """The rows of one step with their weights: the worst rows of each kind and some drawn at random.
 
     New facts' rows that are learned take no place among the worst, so steps get shorter as facts are learned.
-    Earlier facts' rows never wait for a place behind new ones. In a smaller step, of fewer of them, each weighs more:
-    what is left at the end of a few facts' compile is often a single one (measurements.md).
+    Earlier facts' rows never wait for a place behind new ones.
     """
     recipe, share = task.recipe, task.share
     chosen: list[tuple[Prepared, float]] = []
-    for kind, number, weight in (
-        ("fact", recipe.rows_per_step, 1.0 / recipe.rows_per_step),
-        ("replay", recipe.replays_per_step, 1.0 / (share * recipe.rows_per_step)),
-    ):
+    for kind, number in (("fact", recipe.rows_per_step), ("replay", recipe.replays_per_step)):
         rows = [item for item in task.facts if item.row.kind == kind]
         count = math.ceil(share * number)
         again = max(1, count // 6)
         found = _worst_and_drawn(rows, count - again, again, task.generator, LEARNED)
         found += _watched(rows, found, count, again, task.generator)
-        chosen += [(item, weight) for item in found]
+        chosen += [(item, 1.0 / recipe.rows_per_step) for item in found]
     for rows, number, weight in (
         (task.kept, math.ceil(share * recipe.kept_per_step), recipe.keep_weight),
         (task.texts, math.ceil(share * recipe.texts_per_step), recipe.text_weight),
